@@ -1,0 +1,1 @@
+"""Celery code, unchanged, on Dramatiq workers."""

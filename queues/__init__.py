@@ -1,0 +1,31 @@
+"""Each task takes effect once, on Celery or on Dramatiq."""
+
+from queues import errors
+from queues.backoff import Backoff, Retry
+from queues.client import Queue
+from queues.errors import Failure, QueueError
+from queues.factory import connect
+from queues.handle import Decision, Handle, Progress, Status
+from queues.idempotency.state import State
+from queues.run import current
+from queues.task import Call, Once, Task, Tasks
+
+__all__ = [
+    "Backoff",
+    "Call",
+    "Decision",
+    "Failure",
+    "Handle",
+    "Once",
+    "Progress",
+    "Queue",
+    "QueueError",
+    "Retry",
+    "State",
+    "Status",
+    "Task",
+    "Tasks",
+    "connect",
+    "current",
+    "errors",
+]

@@ -1,0 +1,1 @@
+"""Adapters to real task systems; each passes tests/contract/test_backend.py."""

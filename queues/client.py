@@ -1,0 +1,93 @@
+"""A connected queue: what `connect` returns."""
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from queues.backend import Backend
+from queues.clock import Clock
+from queues.handle import Access, Decision, Handle
+from queues.idempotency.key import digest_of
+from queues.idempotency.store import AsyncStore, Store, WorkerInfo
+from queues.producer import Producer
+from queues.task import Tasks
+
+
+class Queue:
+    """Tasks, the backend that carries them, and the store of their records.
+
+    Args:
+        stopping: set by `close`, so that no thread of it goes on waiting for a server.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        backend: Backend,
+        store: Store,
+        async_store: AsyncStore,
+        clock: Clock,
+        stopping: threading.Event,
+    ) -> None:
+        self.tasks = tasks
+        self.backend = backend
+        self.store = store
+        self._async_store = async_store
+        self._stopping = stopping
+        self._access = Access(store, async_store, clock, backend.pause)
+        tasks.bind(Producer(store, async_store, backend, clock, self._access))
+
+    def handle(self, message_id: str) -> Handle:
+        """The work of an id that a handle showed before; no look-up is made.
+
+        Raises:
+            InvalidIdError: the text is no such id.
+        """
+        return Handle(self._access, message_id, digest_of(message_id), Decision.EXECUTED)
+
+    def ping(self) -> None:
+        """Return if the store answers.
+
+        Raises:
+            StoreUnavailableError: it does not.
+        """
+        self.store.ping()
+
+    async def ping_async(self) -> None:
+        """As `ping`, without blocking the event loop."""
+        await self._async_store.ping()
+
+    def unfinished(self) -> int:
+        """How many tasks are queued, running or waiting."""
+        return self.store.unfinished()
+
+    async def unfinished_async(self) -> int:
+        """As `unfinished`, without blocking the event loop."""
+        return await self._async_store.unfinished()
+
+    def workers(self) -> list[WorkerInfo]:
+        """The worker processes that were seen in the last half minute."""
+        return self.store.workers()
+
+    async def workers_async(self) -> list[WorkerInfo]:
+        """As `workers`, without blocking the event loop."""
+        return await self._async_store.workers()
+
+    def close(self) -> None:
+        """Close the connections of this thread's kind; handles and tasks can no longer be used."""
+        self._stopping.set()
+        self.backend.close()
+        self.store.close()
+
+    async def close_async(self) -> None:
+        """As `close`, also for the running event loop's connections."""
+        await self._async_store.close()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

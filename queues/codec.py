@@ -1,0 +1,163 @@
+"""Python values as JSON and back, without losing their types.
+
+Beside JSON's own types: bytes, datetime, date, time, timedelta, Decimal, UUID, set, frozenset, and dicts whose
+keys are not all strings travel as `{"__onceq__": [type, value]}`. A tuple becomes a list, an Enum its value,
+a dataclass and a pydantic model their fields. Anything else is refused: `repr` is never an encoding.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from queues.errors import InvalidMessageError, UnencodableError
+
+TAG = "__onceq__"
+MAX_DEPTH = 64
+"""Deeper values are refused; a cycle is deeper than any number."""
+
+_ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    bytes: ("bytes", lambda v: base64.b64encode(v).decode()),
+    bytearray: ("bytes", lambda v: base64.b64encode(v).decode()),
+    datetime: ("datetime", datetime.isoformat),
+    date: ("date", date.isoformat),
+    time: ("time", time.isoformat),
+    timedelta: ("timedelta", lambda v: v // timedelta(microseconds=1)),
+    Decimal: ("decimal", str),
+    UUID: ("uuid", str),
+}
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "bytes": base64.b64decode,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": lambda v: timedelta(microseconds=v),
+    "decimal": Decimal,
+    "uuid": UUID,
+}
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The value in JSON's own types.
+
+    Raises:
+        UnencodableError: a type without an exact encoding, or deeper than `MAX_DEPTH`.
+    """
+    kind = type(value)
+    if value is None or kind in (str, bool, int, float):
+        return value
+    if depth >= MAX_DEPTH:
+        msg = f"a value is nested deeper than {MAX_DEPTH}, or contains itself"
+        raise UnencodableError(msg)
+    if kind in (list, tuple):
+        return [plain(item, depth + 1) for item in value]
+    if kind is dict:
+        return _plain_dict(value, depth)
+    if kind in _ENCODERS:
+        tag, encode = _ENCODERS[kind]
+        return {TAG: [tag, encode(value)]}
+    if kind in (set, frozenset):
+        items = [plain(item, depth + 1) for item in value]
+        return {TAG: [kind.__name__, sorted(items, key=json.dumps)]}
+    return plain(simplified(value), depth + 1)
+
+
+def simplified(value: Any) -> Any:
+    """An Enum, dataclass, pydantic model, mapping, or subclass of a simple type as that simple type.
+
+    Raises:
+        UnencodableError: the value is none of these.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(dump := getattr(type(value), "model_dump", None)):
+        return dump(value)
+    for simple in (bool, int, float, str, bytes, list, tuple, dict, set, frozenset, Decimal, datetime):
+        if isinstance(value, simple):
+            return _as(simple, value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    msg = f"a value of type {type(value).__module__}.{type(value).__qualname__} cannot be sent; send its id or fields"
+    raise UnencodableError(msg)
+
+
+def _as(simple: type, value: Any) -> Any:
+    if simple is str:
+        return str.__str__(value)
+    if simple is datetime:
+        return datetime.fromisoformat(value.isoformat())
+    return simple(value)
+
+
+def restored(value: Any) -> Any:
+    """The value that `plain` encoded.
+
+    Raises:
+        InvalidMessageError: a tag that this version does not know, or a tagged value that is malformed.
+    """
+    if isinstance(value, list):
+        return [restored(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if TAG not in value:
+        return {key: restored(item) for key, item in value.items()}
+    try:
+        tag, encoded = value[TAG]
+        if tag == "dict":
+            return {_hashable(restored(key)): restored(item) for key, item in encoded}
+        if tag in ("set", "frozenset"):
+            return {"set": set, "frozenset": frozenset}[tag](_hashable(restored(item)) for item in encoded)
+        return _DECODERS[tag](encoded)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
+        msg = f"a value tagged {str(value[TAG])[:80]!r} cannot be read: {exc!r}"
+        raise InvalidMessageError(msg) from exc
+
+
+def dumps(value: Any) -> bytes:
+    """The value as compact JSON in UTF-8.
+
+    Raises:
+        UnencodableError: as `plain`; or a string with half of a surrogate pair.
+    """
+    try:
+        return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False).encode()
+    except (UnicodeEncodeError, ValueError, RecursionError) as exc:
+        msg = f"a value cannot be written as JSON: {exc}"
+        raise UnencodableError(msg) from exc
+
+
+def loads(data: bytes) -> Any:
+    """The value that `dumps` wrote.
+
+    Raises:
+        InvalidMessageError: not JSON, or not of this encoding.
+    """
+    try:
+        return restored(json.loads(data))
+    except (ValueError, RecursionError) as exc:
+        if isinstance(exc, InvalidMessageError):
+            raise
+        msg = f"not JSON: {exc}"
+        raise InvalidMessageError(msg) from exc
+
+
+def utc_microseconds(moment: datetime) -> int:
+    """An aware moment as microseconds since the Unix epoch."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _plain_dict(value: dict[Any, Any], depth: int) -> Any:
+    if all(type(key) is str for key in value) and TAG not in value:
+        return {key: plain(item, depth + 1) for key, item in value.items()}
+    return {TAG: ["dict", [[plain(key, depth + 1), plain(item, depth + 1)] for key, item in value.items()]]}
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(_hashable(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,272 @@
+"""Run one message: decode, look up, begin, call, and turn what came of it into what the broker is told."""
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from queues.backoff import Retry
+from queues.errors import (
+    BrokerUnavailableError,
+    Failure,
+    KeyConflictError,
+    LeaseLostError,
+    StoreUnavailableError,
+    TaskCancelledError,
+    UnencodableError,
+)
+from queues.idempotency import envelope
+from queues.idempotency.guard import Guard
+from queues.idempotency.state import Answer, Kind
+from queues.message import Message
+from queues.run import Run, StopRunError, set_current
+from queues.task import AnyTask, Once, Tasks
+
+logger = logging.getLogger(__name__)
+
+STORE_AWAY_DELAY_MS = 5_000
+MAX_JITTER_MS = 1_000
+CANCEL_WAIT_S = 10.0
+MAX_RESULT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """There is a result; ack. `is_replay` when it was stored before."""
+
+    value: Any
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There is a failure and no further attempt; dead-letter. `error` is None when it was stored before."""
+
+    failure: Failure
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Another attempt was published; ack."""
+
+    error: BaseException
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A copy was published for later; ack, and store nothing."""
+
+    delay_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The lease was lost; ack, and store nothing: the winner's outcome stands."""
+
+
+Disposition = Done | Failed | Retrying | Deferred | Dropped
+Publish = Callable[[Message, int], None]
+
+
+class Executor:
+    """Runs messages in a worker.
+
+    Args:
+        publish: puts a message on its queue, to be delivered after so many ms.
+        failures: exceptions outside `Exception` that mean that the task failed, as a time limit.
+    """
+
+    def __init__(
+        self, tasks: Tasks, guard: Guard, publish: Publish, failures: tuple[type[BaseException], ...] = ()
+    ) -> None:
+        self.tasks = tasks
+        self.guard = guard
+        self._publish = publish
+        self._failures: tuple[type[BaseException], ...] = (Exception, *failures)
+
+    def execute(self, message: Message) -> Disposition:
+        """Run the message, or answer it, wait for it, or give it up.
+
+        Raises:
+            TaskNotFoundError: no such task here; dead-letter it.
+            BaseException: what ends the process; the work was put back before.
+        """
+        task = self.tasks.get(message.task)
+        policy = task.policy
+        try:
+            answer, run = self.guard.begin(message, policy)
+        except StoreUnavailableError as exc:
+            return self._without_store(task, message, exc)
+        if run is None:
+            return self._answered(message, policy, answer)
+        return self._run(task, policy, run)
+
+    def _answered(self, message: Message, policy: Once, answer: Answer) -> Disposition:
+        match answer.kind:
+            case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
+                value, failure = envelope.opened(answer.outcome)
+                return Done(value, is_replay=True) if failure is None else Failed(failure)
+            case Kind.CONFLICT:
+                error = KeyConflictError(message.digest)
+                return Failed(envelope.failure_of(error), error)
+            case _ if policy.lossy:
+                return Done(skipped(message.task, answer.owner), is_replay=True)
+            case _:
+                return self._defer(message, answer.wait_ms, f"{answer.kind.value} until {answer.owner} ends")
+
+    def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
+        try:
+            value = call(task, run)
+            outcome = envelope.of_value(value, MAX_RESULT_BYTES)
+        except LeaseLostError as exc:
+            logger.warning("%s stopped: %s", run.message.id, exc)
+            return Deferred(0, str(exc)) if self._put_back(policy, run) else Dropped()
+        except self._failures as exc:
+            return self._failed(task, policy, run, exc)
+        except BaseException:
+            self._put_back(policy, run)
+            raise
+        if not self.guard.complete(run, policy, outcome):
+            logger.warning("%s was fenced: its result under token %d is dropped", run.message.id, run.token)
+            return Dropped()
+        return Done(value)
+
+    def _failed(self, task: AnyTask, policy: Once, run: Run, error: BaseException) -> Disposition:
+        delay_ms = _delay_ms(task, run.attempt - 1, error)
+        if delay_ms is None:
+            failure = envelope.failure_of(error)
+            written = self.guard.fail(run, policy, envelope.of_failure(failure))
+            return Failed(failure, error) if written else Dropped()
+        message = run.message.retried(run.attempt)
+        answer = self.guard.wait(run, policy, message, delay_ms)
+        if answer.kind is Kind.CANCELLED:
+            cancelled = TaskCancelledError(message.digest)
+            return Failed(envelope.failure_of(cancelled), cancelled)
+        if answer.kind is not Kind.OK:
+            return Dropped()
+        try:
+            self._publish(message, delay_ms)
+        except BrokerUnavailableError as exc:
+            # The record says when the attempt is due; recovery publishes it then.
+            logger.warning("attempt %d of %s left to recovery: %s", run.attempt + 1, message.id, exc)
+        return Retrying(error, delay_ms)
+
+    def _defer(self, message: Message, wait_ms: int, reason: str) -> Deferred:
+        jitter_ms = random.randrange(10, 10 + max(1, min(wait_ms // 4, MAX_JITTER_MS)))
+        delay_ms = wait_ms + jitter_ms
+        self.guard.insist(lambda: self._publish(message, delay_ms))
+        logger.info("%s deferred by %d ms: %s", message.id, delay_ms, reason)
+        return Deferred(delay_ms, reason)
+
+    def _put_back(self, policy: Once, run: Run) -> bool:
+        # Another worker may begin at once, from a copy, unless one already has.
+        is_ours = self.guard.release(run, policy)
+        if is_ours:
+            self.guard.insist(lambda: self._publish(run.message, 0))
+        return is_ours
+
+    def _without_store(self, task: AnyTask, message: Message, error: StoreUnavailableError) -> Disposition:
+        if not task.policy.fail_open:
+            return self._defer(message, STORE_AWAY_DELAY_MS, str(error))
+        logger.warning("%s runs unguarded: %s", message.id, error)
+        run = Run(message, token=0, lease_ms=0, attempt=message.retries + 1, created_ms=0)
+        try:
+            return Done(call(task, run))
+        except self._failures as exc:
+            delay_ms = _delay_ms(task, message.retries, exc)
+            if delay_ms is None:
+                return Failed(envelope.failure_of(exc), exc)
+            self._publish(message.retried(message.retries + 1), delay_ms)
+            return Retrying(exc, delay_ms)
+
+
+def skipped(task: str, owner: str) -> dict[str, Any]:
+    """What a skipped submission resolves to."""
+    return {"status": "skipped", "reason": "duplicate_task", "task": task, "task_id": owner}
+
+
+def call(task: AnyTask, run: Run) -> Any:
+    """The task's own result.
+
+    Raises:
+        LeaseLostError, TaskCancelledError: the run was stopped from outside.
+        BaseException: whatever the task raises.
+    """
+    try:
+        return _call_async(task, run) if task.is_async else _call_sync(task, run)
+    except (StopRunError, asyncio.CancelledError, concurrent.futures.CancelledError):
+        run.leave()
+        run.check()
+        raise
+
+
+def _call_sync(task: AnyTask, run: Run) -> Any:
+    set_current(run)
+    run.enter()
+    try:
+        return task.fn(*run.message.args, **run.message.kwargs)
+    finally:
+        run.leave()
+        set_current(None)
+
+
+def _call_async(task: AnyTask, run: Run) -> Any:
+    ended = threading.Event()
+
+    async def awaited() -> Any:
+        set_current(run)
+        run.enter(asyncio.current_task())
+        try:
+            return await task.fn(*run.message.args, **run.message.kwargs)
+        finally:
+            run.leave()
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(awaited(), _loop())
+    try:
+        return future.result()
+    except BaseException:
+        # A signal interrupts this thread, not the coroutine: it must have ended before its lease does.
+        if future.cancel():
+            ended.wait(CANCEL_WAIT_S)
+        raise
+
+
+def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:
+    # A result that has no encoding will have none in the next attempt either.
+    final = (*task.give_up_on, TaskCancelledError, UnencodableError)
+    if isinstance(error, final) or retries >= task.max_retries:
+        return None
+    if not isinstance(error, (*task.retry_for, Retry)):
+        return None
+    if isinstance(error, Retry) and error.delay is not None:
+        return max(0, round(error.delay * 1000))
+    return task.backoff.delay_ms(retries)
+
+
+class _Loop:
+    """The event loop of this process's async tasks, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, name="onceq-loop", daemon=True).start()
+
+
+_loop_lock = threading.Lock()
+_process_loop: list[_Loop] = []
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _loop_lock:
+        if not _process_loop or _process_loop[0].pid != os.getpid():
+            _process_loop[:] = [_Loop()]
+        return _process_loop[0].loop

@@ -1,0 +1,1 @@
+"""The engine: what may run, what must wait, and what is already answered."""

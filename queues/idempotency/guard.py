@@ -1,0 +1,127 @@
+"""The guard wraps the task's function: begin, run, and one of complete, wait, fail and release.
+
+It is never a hook before or after: Celery's signals and Dramatiq's hooks swallow exceptions, and a hook that cannot
+reach the store would silently let the task run.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from queues.clock import Clock
+from queues.errors import BrokerUnavailableError, StoreUnavailableError
+from queues.idempotency.heartbeat import HeartbeatThread
+from queues.idempotency.state import (
+    Answer,
+    Begin,
+    Complete,
+    Fail,
+    Kind,
+    Operation,
+    Release,
+    Wait,
+)
+from queues.idempotency.store import Store
+from queues.message import Message
+from queues.run import Run
+from queues.task import Once
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FIRST_PAUSE_MS = 50
+LONGEST_PAUSE_MS = 2_000
+
+
+class Guard:
+    """Gives and ends the right to run.
+
+    Args:
+        stopping: set when the process is about to end; nothing is waited for then.
+    """
+
+    def __init__(self, store: Store, heartbeat: HeartbeatThread, clock: Clock, stopping: threading.Event) -> None:
+        self.store = store
+        self.stopping = stopping
+        self._heartbeat = heartbeat
+        self._clock = clock
+
+    def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
+        """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
+
+        Raises:
+            StoreUnavailableError: nothing is known, so the task must not run.
+        """
+        begun_ms = self._clock.monotonic_ms()
+        request = Begin(
+            message.fingerprint,
+            message.id,
+            message.encoded(),
+            execution=secrets.token_hex(8),
+            retries=message.retries,
+            lease_ms=policy.lease_ms,
+            max_lost=policy.max_lost,
+            ttl_ms=policy.lock_ttl_ms,
+        )
+        answer = self.store.apply(message.digest, request)
+        if answer.kind is not Kind.RUN:
+            return answer, None
+        run = Run(
+            message,
+            token=answer.token,
+            lease_ms=policy.lease_ms,
+            attempt=answer.retries + 1,
+            created_ms=answer.created_ms,
+            lost=answer.lost,
+        )
+        self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
+        return answer, run
+
+    def complete(self, run: Run, policy: Once, outcome: bytes) -> bool:
+        """Store the outcome; False when another run has the right, and nothing was written."""
+        return self._end(run, Complete(run.token, outcome, policy.ttl_ms)).kind is Kind.OK
+
+    def wait(self, run: Run, policy: Once, message: Message, delay_ms: int) -> Answer:
+        """Put the work off; before its next message is published, so that a lost publication is seen."""
+        request = Wait(
+            run.token, message.encoded(), message.retries, delay_ms, max(policy.lease_ms, 1000), policy.lock_ttl_ms
+        )
+        return self._end(run, request)
+
+    def fail(self, run: Run, policy: Once, outcome: bytes) -> bool:
+        """Store the failure; False when another run has the right, and nothing was written."""
+        return self._end(run, Fail(run.token, outcome, policy.cache_failures, policy.ttl_ms)).kind is Kind.OK
+
+    def release(self, run: Run, policy: Once) -> bool:
+        """Give the right back unused; False when it was lost before."""
+        request = Release(run.token, help_after_ms=policy.lease_ms, ttl_ms=policy.lock_ttl_ms)
+        return self._end(run, request).kind is Kind.OK
+
+    def _end(self, run: Run, operation: Operation) -> Answer:
+        # The lease is renewed until the end is written: a store that is away for a while costs no second run.
+        try:
+            return self.insist(lambda: self.store.apply(run.message.digest, operation))
+        finally:
+            self._heartbeat.forget(run)
+
+    def insist(self, step: Callable[[], T]) -> T:
+        """The step's answer, asked for again while the store or the broker does not answer.
+
+        Without them the worker could do nothing else, and what it has done may still be written: an outcome is
+        taken after its lease, as long as nobody else has begun.
+
+        Raises:
+            StoreUnavailableError, BrokerUnavailableError: the process is stopping, and there is no answer yet.
+        """
+        pause_ms = FIRST_PAUSE_MS
+        while True:
+            try:
+                return step()
+            except (StoreUnavailableError, BrokerUnavailableError) as exc:
+                if self.stopping.is_set():
+                    raise
+                logger.warning("asking again in %d ms: %s", pause_ms, exc)
+            self.stopping.wait(pause_ms / 1000)
+            pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)

@@ -1,0 +1,127 @@
+"""One thread a process renews every running lease, in one round trip."""
+
+import logging
+import os
+import threading
+from dataclasses import dataclass
+
+from queues.clock import Clock
+from queues.errors import StoreUnavailableError
+from queues.idempotency.state import Answer, Heartbeat, Kind
+from queues.idempotency.store import Store
+from queues.run import Run
+
+logger = logging.getLogger(__name__)
+
+BEATS_PER_LEASE = 3
+"""Two beats may be lost before a lease is."""
+MARGIN = 0.1
+"""The part of a lease that is left when a task whose lease was not renewed is told to stop."""
+PROGRESS_PERIOD_MS = 250
+
+
+@dataclass(slots=True)
+class _Watched:
+    run: Run
+    ttl_ms: int
+    renewed_ms: int
+    due_ms: int
+    sent_progress: str = ""
+
+
+class HeartbeatThread:
+    """Renews the leases of the runs that it watches, and stops those that lost theirs.
+
+    The thread starts with the first run, so that a process may fork before. A child of a fork starts its own.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._watched: dict[int, _Watched] = {}
+        self._thread: threading.Thread | None = None
+
+    def watch(self, run: Run, begun_ms: int, ttl_ms: int) -> None:
+        """Renew the run's lease until `forget`.
+
+        Args:
+            begun_ms: when its `begin` was sent, by the monotonic clock.
+            ttl_ms: how long the record outlives the lease.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        with self._changed:
+            due_ms = begun_ms + run.lease_ms // BEATS_PER_LEASE
+            self._watched[id(run)] = _Watched(run, ttl_ms, begun_ms, due_ms)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="onceq-heartbeat", daemon=True)
+                self._thread.start()
+            # A waiting thread looks up at the latest after PROGRESS_PERIOD_MS; only shorter beats must wake it.
+            elif run.lease_ms // BEATS_PER_LEASE < PROGRESS_PERIOD_MS:
+                self._changed.notify()
+
+    def forget(self, run: Run) -> None:
+        """Leave the run's lease alone."""
+        with self._changed:
+            self._watched.pop(id(run), None)
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._watched = {}
+        self._thread = None
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait(self._pause_ms() / 1000)
+                now_ms = self._clock.monotonic_ms()
+                due = [w for w in self._watched.values() if w.due_ms <= now_ms or w.run.progress != w.sent_progress]
+            if due:
+                self.beat(due)
+
+    def beat(self, due: list[_Watched]) -> None:
+        """Renew these leases; a lease that could not be renewed in time is given up."""
+        sent_ms = self._clock.monotonic_ms()
+        progress = [w.run.progress for w in due]
+        requests = [
+            (w.run.message.digest, Heartbeat(w.run.token, w.run.lease_ms, w.ttl_ms, text))
+            for w, text in zip(due, progress, strict=True)
+        ]
+        try:
+            answers: list[Answer | None] = [*self._store.apply_many(requests)]
+        except StoreUnavailableError as exc:
+            logger.warning("leases were not renewed: %s", exc)
+            answers = [None] * len(due)
+        for watched, text, answer in zip(due, progress, answers, strict=True):
+            self._take(watched, text, answer, sent_ms)
+
+    def _take(self, watched: _Watched, progress: str, answer: Answer | None, sent_ms: int) -> None:
+        run = watched.run
+        if answer is None:
+            watched.due_ms = self._clock.monotonic_ms() + max(50, run.lease_ms // 20)
+            if self._clock.monotonic_ms() - watched.renewed_ms >= run.lease_ms * (1 - MARGIN):
+                run.stop(is_lost=True)
+            return
+        watched.renewed_ms = sent_ms
+        watched.due_ms = sent_ms + run.lease_ms // BEATS_PER_LEASE
+        watched.sent_progress = progress
+        if answer.kind is Kind.FENCED:
+            if self._is_watched(run):
+                logger.warning("lease of %s lost: token %d is not the last", run.message.id, run.token)
+                run.stop(is_lost=True)
+        elif answer.kind is Kind.CANCELLED:
+            run.stop(is_lost=False)
+
+    def _is_watched(self, run: Run) -> bool:
+        # A run that ended while its beat was on the way is fenced by its own outcome.
+        with self._changed:
+            return id(run) in self._watched
+
+    def _pause_ms(self) -> float:
+        if not self._watched:
+            return PROGRESS_PERIOD_MS
+        next_ms = min(w.due_ms for w in self._watched.values()) - self._clock.monotonic_ms()
+        return max(5, min(next_ms, PROGRESS_PERIOD_MS))

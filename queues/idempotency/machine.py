@@ -1,0 +1,319 @@
+"""The specification: what each operation does to a record, as pure functions.
+
+    admit             begin                  complete
+ ─────────▶ QUEUED ─────────▶ RUNNING ─────────────────▶ COMPLETED
+              ▲ │ ▲            │ │ │ ▲  fail, cancel
+      release │ │ └────────────┘ │ │ │ └──────────────▶ FAILED
+              │ │ cancel    wait │ │ │ begin
+              │ └──▶ FAILED      ▼ │ │ (due, or its own)
+              │                 WAITING
+              │                    │ begin after the lease, max_lost times
+              └────────────────────┴─────────────────▶ DEAD
+
+The scripts in `queues/scripts` are the atomic form of these functions; the memory store is these functions
+under a lock. No function here reads a clock or a network.
+
+Source: fencing tokens, Kleppmann, "How to do distributed locking", 2016; leases, Gray and Cheriton, 1989.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from queues.idempotency.state import (
+    Admit,
+    Answer,
+    Begin,
+    Cancel,
+    Complete,
+    Confirm,
+    Fail,
+    Heartbeat,
+    Help,
+    Kind,
+    Operation,
+    Record,
+    Release,
+    State,
+    Wait,
+)
+
+DEAD_OUTCOME = (
+    b'{"error":{"type":"queues.errors.LeaseLostError","message":"every worker that ran it died or lost its lease",'
+    b'"code":"dead"}}'
+)
+CANCELLED_OUTCOME = (
+    b'{"error":{"type":"queues.errors.TaskCancelledError","message":"the task was cancelled","code":"cancelled"}}'
+)
+MAX_HELP_INTERVAL_MS = 600_000
+"""A message that waits in a long queue is published again ever more rarely, at last every ten minutes."""
+
+Result = tuple[Record | None, Answer]
+
+
+def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  # noqa: C901 - one arm an operation
+    """The record after `operation`, and its answer.
+
+    Args:
+        record: what the store holds; None if nothing, or if it has expired.
+        now_ms: the store's clock, in ms since the Unix epoch.
+    """
+    match operation:
+        case Admit():
+            return admit(record, operation, now_ms)
+        case Confirm():
+            return confirm(record, operation, now_ms)
+        case Begin():
+            return begin(record, operation, now_ms)
+        case Heartbeat():
+            return heartbeat(record, operation, now_ms)
+        case Complete():
+            return complete(record, operation, now_ms)
+        case Wait():
+            return wait(record, operation, now_ms)
+        case Fail():
+            return fail(record, operation, now_ms)
+        case Release():
+            return release(record, operation, now_ms)
+        case Cancel():
+            return cancel(record, operation, now_ms)
+        case Help():
+            return help_(record, operation, now_ms)
+    assert_never(operation)
+
+
+def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
+    """Reserve the work, or say who has it or what came of it."""
+    if record is None or (record.state is State.FAILED and not record.is_cached):
+        help_at_ms = now_ms + request.help_after_ms
+        reserved = Record(
+            State.QUEUED,
+            request.fingerprint,
+            request.message_id,
+            token=record.token if record else 0,
+            message=request.message,
+            help_at_ms=help_at_ms,
+            created_ms=now_ms,
+            expires_ms=help_at_ms + request.ttl_ms,
+        )
+        return reserved, Answer(Kind.ADMITTED, request.message_id, State.QUEUED)
+    if record.fingerprint != request.fingerprint:
+        return record, Answer(Kind.CONFLICT, record.owner, record.state)
+    if not record.state.is_live:
+        return record, _stored(record)
+    if record.state is State.QUEUED and record.owner == request.message_id:
+        return record, Answer(Kind.ADMITTED, record.owner, State.QUEUED)
+    if record.help_at_ms <= now_ms:
+        return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
+    return record, Answer(Kind.INFLIGHT, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
+
+
+def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
+    """Let the published message wait in its queue; work that went on meanwhile is left alone."""
+    if record is None or record.state is not State.QUEUED or record.owner != request.message_id:
+        return record, Answer(Kind.OK)
+    help_at_ms = now_ms + request.help_after_ms
+    confirmed = replace(record, help_at_ms=help_at_ms, expires_ms=help_at_ms + request.ttl_ms)
+    return confirmed, Answer(Kind.OK, record.owner, State.QUEUED)
+
+
+def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
+    """Give the right to run, or say why not."""
+    if record is None:
+        return _run(None, request, now_ms)
+    if record.state is State.FAILED and not record.is_cached and record.owner != request.message_id:
+        return _run(replace(record, retries=request.retries, lost=0, created_ms=now_ms), request, now_ms)
+    if record.fingerprint != request.fingerprint:
+        return record, Answer(Kind.CONFLICT, record.owner, record.state)
+    if not record.state.is_live:
+        return record, _stored(record)
+    if record.state is State.RUNNING:
+        return _begin_running(record, request, now_ms)
+    is_due = record.until_ms <= now_ms or record.owner == request.message_id
+    if record.state is State.WAITING and not is_due:
+        return record, Answer(Kind.BUSY, record.owner, State.WAITING, wait_ms=record.until_ms - now_ms)
+    return _run(record, request, now_ms)
+
+
+def _begin_running(record: Record, request: Begin, now_ms: int) -> Result:
+    if record.execution == request.execution:
+        return record, _right_to_run(record)
+    if record.until_ms > now_ms:
+        kind = Kind.BUSY_SELF if record.owner == request.message_id else Kind.BUSY
+        return record, Answer(kind, record.owner, State.RUNNING, wait_ms=record.until_ms - now_ms)
+    if record.is_cancelled:
+        return _finish(record, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
+    if record.lost >= request.max_lost:
+        return _finish(record, State.DEAD, DEAD_OUTCOME, request.ttl_ms, now_ms)
+    return _run(replace(record, lost=record.lost + 1), request, now_ms)
+
+
+def heartbeat(record: Record | None, request: Heartbeat, now_ms: int) -> Result:
+    """Renew the lease of the run that holds the token."""
+    if record is None or not _holds(record, request.token):
+        return record, Answer(Kind.FENCED)
+    until_ms = now_ms + request.lease_ms
+    renewed = replace(
+        record,
+        until_ms=until_ms,
+        help_at_ms=until_ms,
+        expires_ms=until_ms + request.ttl_ms,
+        progress=request.progress or record.progress,
+    )
+    return renewed, Answer(Kind.CANCELLED if record.is_cancelled else Kind.OK, record.owner, State.RUNNING)
+
+
+def complete(record: Record | None, request: Complete, now_ms: int) -> Result:
+    """Store the outcome of the run that holds the token; a repetition changes nothing."""
+    if record is not None and _holds(record, request.token):
+        finished, _ = _finish(record, State.COMPLETED, request.outcome, request.ttl_ms, now_ms)
+        return finished, Answer(Kind.OK, record.owner, State.COMPLETED)
+    return record, _repeated(record, State.COMPLETED, request.token)
+
+
+def wait(record: Record | None, request: Wait, now_ms: int) -> Result:
+    """Put the run that holds the token off until its next attempt; a cancelled one ends here."""
+    if record is None or not _holds(record, request.token):
+        return record, _repeated(record, State.WAITING, request.token)
+    if record.is_cancelled:
+        return _cancelled(record, request.ttl_ms, now_ms)
+    until_ms = now_ms + request.delay_ms
+    help_at_ms = until_ms + request.help_after_ms
+    waiting = replace(
+        record,
+        state=State.WAITING,
+        message=request.message,
+        retries=request.retries,
+        until_ms=until_ms,
+        help_at_ms=help_at_ms,
+        helps=0,
+        lost=0,
+        progress="",
+        expires_ms=help_at_ms + request.ttl_ms,
+    )
+    return waiting, Answer(Kind.OK, record.owner, State.WAITING)
+
+
+def fail(record: Record | None, request: Fail, now_ms: int) -> Result:
+    """Store the failure of the run that holds the token; a repetition changes nothing."""
+    if record is not None and _holds(record, request.token):
+        finished, _ = _finish(record, State.FAILED, request.outcome, request.ttl_ms, now_ms)
+        assert finished is not None  # noqa: S101 - for the type checker
+        return replace(finished, is_cached=request.is_cached), Answer(Kind.OK, record.owner, State.FAILED)
+    return record, _repeated(record, State.FAILED, request.token)
+
+
+def release(record: Record | None, request: Release, now_ms: int) -> Result:
+    """Put the run that holds the token back among the queued; a cancelled one ends here."""
+    if record is None or not _holds(record, request.token):
+        return record, _repeated(record, State.QUEUED, request.token)
+    if record.is_cancelled:
+        return _cancelled(record, request.ttl_ms, now_ms)
+    help_at_ms = now_ms + request.help_after_ms
+    queued = replace(
+        record,
+        state=State.QUEUED,
+        until_ms=0,
+        help_at_ms=help_at_ms,
+        helps=0,
+        progress="",
+        expires_ms=help_at_ms + request.ttl_ms,
+    )
+    return queued, Answer(Kind.OK, record.owner, State.QUEUED)
+
+
+def cancel(record: Record | None, request: Cancel, now_ms: int) -> Result:
+    """End work that has not begun; mark work that runs; leave an outcome as it is."""
+    if record is None:
+        return None, Answer(Kind.FENCED)
+    if not record.state.is_live:
+        return record, _stored(record)
+    if record.state is State.RUNNING:
+        return replace(record, is_cancelled=True), Answer(Kind.OK, record.owner, State.RUNNING)
+    finished, _ = _finish(record, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
+    return finished, Answer(Kind.OK, record.owner, State.FAILED)
+
+
+def help_(record: Record | None, request: Help, now_ms: int) -> Result:
+    """Hand out the message of work that is overdue, and put the next help off."""
+    if record is None or not record.state.is_live or record.help_at_ms > now_ms:
+        return record, Answer(Kind.OK)
+    return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
+
+
+def _run(record: Record | None, request: Begin, now_ms: int) -> Result:
+    until_ms = now_ms + request.lease_ms
+    running = Record(
+        State.RUNNING,
+        request.fingerprint,
+        request.message_id,
+        # Microseconds, so that the token also grows after a record expired and was forgotten.
+        token=max((record.token if record else 0) + 1, now_ms * 1000),
+        execution=request.execution,
+        message=request.message,
+        until_ms=until_ms,
+        help_at_ms=until_ms,
+        lost=record.lost if record else 0,
+        retries=record.retries if record else request.retries,
+        created_ms=record.created_ms if record else now_ms,
+        expires_ms=until_ms + request.ttl_ms,
+    )
+    return running, _right_to_run(running)
+
+
+def _right_to_run(record: Record) -> Answer:
+    return Answer(
+        Kind.RUN,
+        record.owner,
+        State.RUNNING,
+        record.token,
+        retries=record.retries,
+        lost=record.lost,
+        created_ms=record.created_ms,
+    )
+
+
+def _finish(record: Record, state: State, outcome: bytes, ttl_ms: int, now_ms: int) -> Result:
+    finished = Record(
+        state,
+        record.fingerprint,
+        record.owner,
+        token=record.token,
+        retries=record.retries,
+        outcome=outcome,
+        created_ms=record.created_ms,
+        finished_ms=now_ms,
+        expires_ms=now_ms + ttl_ms,
+    )
+    return finished, _stored(finished)
+
+
+def _cancelled(record: Record, ttl_ms: int, now_ms: int) -> Result:
+    cancelled, _ = _finish(record, State.FAILED, CANCELLED_OUTCOME, ttl_ms, now_ms)
+    return cancelled, Answer(Kind.CANCELLED, record.owner, State.FAILED)
+
+
+def _helped(record: Record, help_after_ms: int, ttl_ms: int, now_ms: int) -> Result:
+    interval_ms = min(help_after_ms * 2 ** min(record.helps, 16), max(help_after_ms, MAX_HELP_INTERVAL_MS))
+    help_at_ms = now_ms + interval_ms
+    helped = replace(
+        record,
+        help_at_ms=help_at_ms,
+        helps=record.helps + 1,
+        expires_ms=max(help_at_ms, record.until_ms) + ttl_ms,
+    )
+    return helped, Answer(Kind.HELP, record.owner, record.state, message=record.message)
+
+
+def _holds(record: Record, token: int) -> bool:
+    return record.state is State.RUNNING and record.token == token
+
+
+def _repeated(record: Record | None, state: State, token: int) -> Answer:
+    if record is not None and record.state is state and record.token == token:
+        return Answer(Kind.OK, record.owner, state)
+    return Answer(Kind.FENCED, record.owner if record else "", record.state if record else State.UNKNOWN)
+
+
+def _stored(record: Record) -> Answer:
+    kinds = {State.COMPLETED: Kind.REPLAY, State.FAILED: Kind.REPLAY_ERROR, State.DEAD: Kind.DEAD}
+    return Answer(kinds[record.state], record.owner, record.state, record.token, outcome=record.outcome)

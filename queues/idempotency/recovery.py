@@ -1,0 +1,93 @@
+"""Work whose worker or publisher died is published again, by whichever worker looks first."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from queues.errors import QueueError
+from queues.idempotency.state import Help, Kind
+from queues.idempotency.store import Store
+from queues.message import Message
+from queues.task import Tasks
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+LONGEST_PERIOD_MS = 7_500
+
+
+class Recovery:
+    """A thread of a worker process: says that the worker lives, and publishes overdue messages again.
+
+    A lease that ended is seen within a quarter of the shortest lease, so that work goes on within about one lease
+    of a `kill -9`, and not only when the broker's own visibility timeout ends.
+
+    Args:
+        worker: `<backend>@<host>:<pid>`.
+        publish: puts a message on its queue, to be delivered after so many ms.
+        is_ours: whether this backend can publish a message of another's making.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tasks: Tasks,
+        worker: str,
+        publish: Callable[[Message, int], None],
+        is_ours: Callable[[Message], bool],
+    ) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._worker = worker
+        self._publish = publish
+        self._is_ours = is_ours
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look every now and then, until `stop`."""
+        self._thread = threading.Thread(target=self._loop, name="onceq-recovery", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def period_ms(self) -> int:
+        """Between two looks: a quarter of the shortest lease."""
+        leases_ms = [task.policy.lease_ms for task in self._tasks]
+        return max(100, min([LONGEST_PERIOD_MS, *(lease_ms // 4 for lease_ms in leases_ms)]))
+
+    def look(self) -> int:
+        """Publish what is overdue; how many messages that were."""
+        if not self._store.take_turn("recovery", self.period_ms):
+            return 0
+        return sum(self._recover(digest) for digest in self._store.overdue(BATCH))
+
+    def _recover(self, digest: str) -> bool:
+        record = self._store.read(digest)
+        if record is None or not record.state.is_live:
+            self._store.apply(digest, Help(LONGEST_PERIOD_MS, LONGEST_PERIOD_MS))  # drops a stale entry of the index
+            return False
+        message = Message.decoded(record.message)
+        if message.task not in self._tasks or not self._is_ours(message):
+            return False
+        policy = self._tasks.get(message.task).policy
+        answer = self._store.apply(digest, Help(policy.lease_ms, policy.lock_ttl_ms))
+        if answer.kind is not Kind.HELP:
+            return False
+        logger.warning("%s was %s and overdue: published again", answer.owner, answer.state.value)
+        self._publish(Message.decoded(answer.message), 0)
+        return True
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._store.announce(self._worker)
+                self.look()
+            except QueueError as exc:
+                logger.warning("recovery will look again: %s", exc)
+            self._stopping.wait(self.period_ms / 1000)

@@ -1,0 +1,254 @@
+"""The record of one key: its states, the operations on it, and their answers.
+
+E reserved ("queued"), R running, W waiting for a retry; C completed, F failed, X dead.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where the work of a key stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    """No record: the work never was, or its outcome expired. A record never holds it."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an outcome is still to come."""
+        return self in LIVE
+
+
+LIVE = frozenset({State.QUEUED, State.RUNNING, State.WAITING})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store holds for a key.
+
+    Args:
+        owner: id of the message that stands for the work.
+        token: the last fencing token given out; 0 before the first run.
+        execution: nonce of the delivery that runs; empty before the first run.
+        message: the owner's message, to be published again; empty once there is an outcome.
+        until_ms: end of the lease (R), or when the retry is due (W), on the store's clock.
+        help_at_ms: from when the message may be published again by anyone (E, R, W).
+        helps: how often that was done since the last run began.
+        lost: takeovers since the last run that ended by itself.
+        retries: retries so far; the attempt's number less one.
+        is_cancelled: a running task was asked to stop.
+        progress: what the running task last said of itself, as JSON.
+        outcome: the envelope (C, F, X).
+        is_cached: whether a failure answers new submissions too (F).
+        created_ms, finished_ms: on the store's clock.
+        expires_ms: when the store forgets the record.
+    """
+
+    state: State
+    fingerprint: str
+    owner: str
+    token: int = 0
+    execution: str = ""
+    message: bytes = b""
+    until_ms: int = 0
+    help_at_ms: int = 0
+    helps: int = 0
+    lost: int = 0
+    retries: int = 0
+    is_cancelled: bool = False
+    progress: str = ""
+    outcome: bytes = b""
+    is_cached: bool = False
+    created_ms: int = 0
+    finished_ms: int = 0
+    expires_ms: int = 0
+
+
+class Kind(StrEnum):
+    """What the store answers to an operation."""
+
+    ADMITTED = "admitted"
+    HELP = "help"
+    INFLIGHT = "inflight"
+    REPLAY = "replay"
+    REPLAY_ERROR = "replay_error"
+    DEAD = "dead"
+    CONFLICT = "conflict"
+    RUN = "run"
+    BUSY = "busy"
+    BUSY_SELF = "busy_self"
+    OK = "ok"
+    CANCELLED = "cancelled"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The store's answer; a field that its kind does not need keeps its default.
+
+    Args:
+        owner: id of the message that stands for the work.
+        state: of the record, after the operation.
+        token: the fencing token (RUN), or the one that wrote the outcome.
+        wait_ms: how long the lease or the wait still lasts (BUSY, BUSY_SELF).
+        retries: retries so far (RUN).
+        lost: takeovers so far (RUN); above 0, an earlier worker died or lost its lease.
+        outcome: the envelope (REPLAY, REPLAY_ERROR, DEAD).
+        message: what is to be published again (HELP).
+        created_ms: when the work was first asked for (RUN); the same in every attempt.
+    """
+
+    kind: Kind
+    owner: str = ""
+    state: State = State.UNKNOWN
+    token: int = 0
+    wait_ms: int = 0
+    retries: int = 0
+    lost: int = 0
+    outcome: bytes = b""
+    message: bytes = b""
+    created_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The push that puts a message on a queue of the store's own Redis.
+
+    Args:
+        list_key: the list it goes to.
+        entry: what is pushed there.
+        is_left: pushed at the left end (Celery's queues), else at the right end (Dramatiq's).
+        hash_key: where `payload` is stored under the field `entry`; empty when the entry is the message.
+        payload: the message's bytes, where `hash_key` is set.
+    """
+
+    list_key: str
+    entry: bytes
+    is_left: bool
+    hash_key: str = ""
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Reserve the work for a message that is about to be published.
+
+    Args:
+        help_after_ms: how long its publisher, or the queue, may take before others may publish it.
+        ttl_ms: how long the record outlives that time.
+        publication: published in the same step when the work is admitted; None when the broker is elsewhere.
+    """
+
+    fingerprint: str
+    message_id: str
+    message: bytes
+    help_after_ms: int
+    ttl_ms: int
+    publication: Publication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Say that the admitted message is on its queue; it may wait there for `help_after_ms`."""
+
+    message_id: str
+    help_after_ms: int
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Ask for the right to run.
+
+    Args:
+        execution: a nonce of this delivery, so that a repeated request is known.
+        retries: what the message says, used when the record is gone.
+        max_lost: takeovers allowed before the work is dead.
+    """
+
+    fingerprint: str
+    message_id: str
+    message: bytes
+    execution: str
+    retries: int
+    lease_ms: int
+    max_lost: int
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Renew a lease; with `progress`, also say how far the task is."""
+
+    token: int
+    lease_ms: int
+    ttl_ms: int
+    progress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Store the outcome for `ttl_ms` and end the lease."""
+
+    token: int
+    outcome: bytes
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """End the lease and wait `delay_ms` for the next attempt, of which `message` is the request.
+
+    Args:
+        help_after_ms: how long after that time the message may be late before others publish it.
+    """
+
+    token: int
+    message: bytes
+    retries: int
+    delay_ms: int
+    help_after_ms: int
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Store a failure for `ttl_ms`; unless it is cached, a new submission runs again."""
+
+    token: int
+    outcome: bytes
+    is_cached: bool
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the right to run back unused; the message is on its queue again."""
+
+    token: int
+    help_after_ms: int
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Store a cancellation where the work has not begun; ask it to stop where it runs."""
+
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Take the message of work that nobody looks after, to publish it again."""
+
+    help_after_ms: int
+    ttl_ms: int
+
+
+Operation = Admit | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help

@@ -1,0 +1,104 @@
+"""The seam between the engine and the place where its records live."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from queues.idempotency.state import Answer, Operation, Record
+
+WORKER_SEEN_WITHIN_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker process that was seen lately.
+
+    Args:
+        name: `<backend>@<host>:<pid>`.
+        backend: what it consumes with.
+        seen_ms: when it last said so, on the store's clock.
+    """
+
+    name: str
+    backend: str
+    seen_ms: int
+
+
+class Store(Protocol):
+    """Keeps one record a key and applies each operation to it in one atomic step.
+
+    Every method raises StoreUnavailableError when the store does not answer; an operation may then have been
+    done or not, and may be sent again: each one is safe to repeat.
+    """
+
+    def apply(self, digest: str, operation: Operation) -> Answer:
+        """The answer to one operation, as `machine.apply` states it."""
+        ...
+
+    def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        """The answers to several operations, in order, in one round trip; each is atomic, all together are not."""
+        ...
+
+    def read(self, digest: str) -> Record | None:
+        """The record; None if there is none. Changes nothing."""
+        ...
+
+    def overdue(self, limit: int) -> list[str]:
+        """Digests of at most `limit` keys whose message anyone may publish again now."""
+        ...
+
+    def take_turn(self, name: str, period_ms: int) -> bool:
+        """Whether the caller is the first in `period_ms` to ask for the turn of that name."""
+        ...
+
+    def unfinished(self) -> int:
+        """How many keys have work that is queued, running or waiting."""
+        ...
+
+    def announce(self, worker: str) -> None:
+        """Say that a worker lives; it is forgotten `WORKER_SEEN_WITHIN_MS` later."""
+        ...
+
+    def workers(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class AsyncStore(Protocol):
+    """What a producer needs of a store, without blocking an event loop; else as `Store`."""
+
+    async def apply(self, digest: str, operation: Operation) -> Answer:
+        """The answer to one operation."""
+        ...
+
+    async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        """The answers to several operations, in one round trip."""
+        ...
+
+    async def read(self, digest: str) -> Record | None:
+        """The record; None if there is none."""
+        ...
+
+    async def unfinished(self) -> int:
+        """How many keys have work without an outcome."""
+        ...
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...

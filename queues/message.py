@@ -1,0 +1,112 @@
+"""One request to run a task, as it travels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from queues import codec
+from queues.errors import InvalidMessageError, PayloadTooLargeError
+
+VERSION = 1
+MAX_PRIORITY = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request to run `task`; immutable.
+
+    Args:
+        id: `<digest>-<nonce>` when this library made it; a copy or a retry keeps it.
+        digest: names the work; 40 hex digits.
+        fingerprint: tells other arguments under the same key; empty when the arguments are the key.
+        retries: retries so far.
+        priority: 0 to 9; higher goes first.
+        created_ms: on the producer's clock.
+        options: what only one backend understands, as plain JSON, under that backend's name; such a message is
+            published again by that backend only.
+    """
+
+    id: str
+    task: str
+    queue: str
+    digest: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    retries: int = 0
+    priority: int = 5
+    created_ms: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def retried(self, retries: int) -> "Message":
+        """The message of a later attempt."""
+        return replace(self, retries=retries)
+
+    def encoded(self, max_bytes: int = 0) -> bytes:
+        """The message as JSON.
+
+        Args:
+            max_bytes: the longest allowed; 0 for any.
+
+        Raises:
+            UnencodableError: an argument has no exact encoding.
+            PayloadTooLargeError: longer than `max_bytes`.
+        """
+        content = {
+            "v": VERSION,
+            "id": self.id,
+            "task": self.task,
+            "queue": self.queue,
+            "key": self.digest,
+            "args": self.args,
+            "kwargs": self.kwargs,
+            "fingerprint": self.fingerprint,
+            "retries": self.retries,
+            "priority": self.priority,
+            "created": self.created_ms,
+            "options": self.options,
+        }
+        data = codec.dumps({name: value for name, value in content.items() if value or name == "v"})
+        if max_bytes and len(data) > max_bytes:
+            raise PayloadTooLargeError(self.task, len(data), max_bytes)
+        return data
+
+    @classmethod
+    def decoded(cls, data: bytes) -> "Message":
+        """The message that `encoded` wrote.
+
+        Raises:
+            InvalidMessageError: not such a message, or one of a newer version.
+        """
+        content = codec.loads(data)
+        if not isinstance(content, dict):
+            msg = f"not a message: {data[:80]!r}"
+            raise InvalidMessageError(msg)
+        if content.get("v") != VERSION:
+            msg = f"a message of version {content.get('v')!r}; this library reads version {VERSION}"
+            raise InvalidMessageError(msg)
+        try:
+            return cls(
+                id=_text(content, "id"),
+                task=_text(content, "task"),
+                queue=_text(content, "queue"),
+                digest=_text(content, "key"),
+                args=tuple(content.get("args", ())),
+                kwargs=dict(content.get("kwargs", {})),
+                fingerprint=str(content.get("fingerprint", "")),
+                retries=int(content.get("retries", 0)),
+                priority=int(content.get("priority", 0)),
+                created_ms=int(content.get("created", 0)),
+                options=dict(content.get("options", {})),
+            )
+        except (KeyError, TypeError, ValueError) as exc:
+            msg = f"a message with a part missing or malformed: {exc!r}"
+            raise InvalidMessageError(msg) from exc
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content[name]
+    if not isinstance(value, str) or not value:
+        msg = f"{name} is {value!r}"
+        raise InvalidMessageError(msg)
+    return value

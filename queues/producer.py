@@ -1,0 +1,199 @@
+"""The way of a submission: key, admit, publish, handle. One round trip where the broker is the store's Redis."""
+
+import asyncio
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from queues.backend import Backend
+from queues.clock import Clock
+from queues.errors import AlreadyRunningError, KeyConflictError
+from queues.executor import skipped
+from queues.handle import Access, Decision, Handle
+from queues.idempotency import key as keys
+from queues.idempotency.state import Admit, Answer, Confirm, Kind, Operation, Publication
+from queues.idempotency.store import AsyncStore, Store
+from queues.message import Message
+from queues.task import AnyTask, Call
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+PUBLISH_WITHIN_MS = 10_000
+"""How long a producer may take between admitting a message and confirming that it is published."""
+QUEUE_WAIT_MS = 3_600_000
+"""How long a message may wait in its queue before a duplicate or recovery publishes it again."""
+PIPELINE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Apply these operations."""
+
+    requests: list[tuple[str, Operation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish these messages, each after its delay in ms."""
+
+    messages: list[tuple[Message, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    task: AnyTask
+    message: Message
+    delay_ms: int
+    publication: Publication | None
+
+    @property
+    def admit(self) -> Operation:
+        """What reserves the work."""
+        after_ms = PUBLISH_WITHIN_MS if self.publication is None else QUEUE_WAIT_MS + self.delay_ms
+        encoded = self.message.encoded(MAX_MESSAGE_BYTES)
+        ttl_ms = self.task.policy.lock_ttl_ms
+        return Admit(self.message.fingerprint, self.message.id, encoded, after_ms, ttl_ms, self.publication)
+
+    @property
+    def confirm(self) -> Operation:
+        """What says that the message is on its queue."""
+        return Confirm(self.message.id, QUEUE_WAIT_MS + self.delay_ms, self.task.policy.lock_ttl_ms)
+
+
+Steps = Generator[Ask | Publish, list[Answer], list[Handle]]
+
+
+class Producer:
+    """Submits calls. The steps are written once, in `_steps`; they are carried out blocking or awaited."""
+
+    def __init__(self, store: Store, async_store: AsyncStore, backend: Backend, clock: Clock, access: Access) -> None:
+        self._store = store
+        self._async_store = async_store
+        self._backend = backend
+        self._clock = clock
+        self._access = access
+
+    def send(self, task: AnyTask, call: Call) -> Handle:
+        """Submit one call; the errors are those of `Task.send`."""
+        return self.send_many(task, [call])[0]
+
+    async def send_async(self, task: AnyTask, call: Call) -> Handle:
+        """Submit one call without blocking the event loop."""
+        return (await self.send_many_async(task, [call]))[0]
+
+    def send_many(self, task: AnyTask, calls: Sequence[Call]) -> list[Handle]:
+        """Submit many; all arguments are checked before anything is sent.
+
+        Raises:
+            AlreadyRunningError, KeyConflictError: of the first such call; those before and after it were submitted.
+        """
+        steps = self._steps([self._submission(task, call) for call in calls])
+        answers: list[Answer] | None = None
+        while True:
+            try:
+                step = next(steps) if answers is None else steps.send(answers)
+            except StopIteration as stop:
+                return list(stop.value)
+            answers = self._carry_out(step)
+
+    async def send_many_async(self, task: AnyTask, calls: Sequence[Call]) -> list[Handle]:
+        """As `send_many`, without blocking the event loop."""
+        steps = self._steps([self._submission(task, call) for call in calls])
+        answers: list[Answer] | None = None
+        while True:
+            try:
+                step = next(steps) if answers is None else steps.send(answers)
+            except StopIteration as stop:
+                return list(stop.value)
+            answers = await self._carry_out_async(step)
+
+    def _carry_out(self, step: Ask | Publish) -> list[Answer]:
+        if isinstance(step, Ask):
+            if len(step.requests) == 1:
+                return [self._store.apply(*step.requests[0])]
+            return self._store.apply_many(step.requests)
+        self._backend.publish_many(step.messages)
+        return []
+
+    async def _carry_out_async(self, step: Ask | Publish) -> list[Answer]:
+        if isinstance(step, Ask):
+            if len(step.requests) == 1:
+                return [await self._async_store.apply(*step.requests[0])]
+            return await self._async_store.apply_many(step.requests)
+        await asyncio.to_thread(self._backend.publish_many, step.messages)
+        return []
+
+    def _steps(self, submissions: list[_Submission]) -> Steps:
+        handles: list[Handle] = []
+        for start in range(0, len(submissions), PIPELINE):
+            batch = submissions[start : start + PIPELINE]
+            answers = yield Ask([(s.message.digest, s.admit) for s in batch])
+            admitted = [
+                s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
+            ]
+            overdue = [Message.decoded(a.message) for a in answers if a.kind is Kind.HELP]
+            helped = [(message, 0) for message in overdue if self._backend.is_ours(message)]
+            if admitted or helped:
+                yield Publish([*((s.message, s.delay_ms) for s in admitted), *helped])
+            if admitted:
+                yield Ask([(s.message.digest, s.confirm) for s in admitted])
+            handles += [self._handle(s, a) for s, a in zip(batch, answers, strict=True)]
+        return handles
+
+    def _handle(self, submission: _Submission, answer: Answer) -> Handle:
+        digest, policy = submission.message.digest, submission.task.policy
+        match answer.kind:
+            case Kind.ADMITTED:
+                return Handle(self._access, submission.message.id, digest, Decision.EXECUTED)
+            case Kind.CONFLICT:
+                raise KeyConflictError(digest)
+            case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
+                return Handle(self._access, answer.owner, digest, Decision.REPLAYED)
+            case _ if policy.on_duplicate == "reject":
+                raise AlreadyRunningError(digest, max(answer.wait_ms, policy.lease_ms))
+            case _ if policy.on_duplicate == "skip":
+                said = skipped(submission.task.name, answer.owner)
+                return Handle(self._access, answer.owner, digest, Decision.SKIPPED, said)
+            case _:
+                return Handle(self._access, answer.owner, digest, Decision.JOINED)
+
+    def _submission(self, task: AnyTask, call: Call) -> _Submission:
+        message = message_for(task, call, self._clock.now_ms())
+        delay_ms = round(call.delay * 1000)
+        return _Submission(task, message, delay_ms, self._backend.publication(message, delay_ms))
+
+
+def message_for(task: AnyTask, call: Call, now_ms: int) -> Message:
+    """The message that asks for a call.
+
+    Raises:
+        InvalidArgumentsError, UnencodableError: the arguments do not fit, or cannot be sent.
+    """
+    arguments = keys.bind(task.signature, call.args, call.kwargs)
+    digest, fingerprint = named(task, call, arguments)
+    return Message(
+        id=keys.message_id(digest),
+        task=task.name,
+        queue=task.queue,
+        digest=digest,
+        args=call.args,
+        kwargs=call.kwargs,
+        fingerprint=fingerprint,
+        priority=task.priority if call.priority is None else call.priority,
+        created_ms=now_ms,
+    )
+
+
+def named(task: AnyTask, call: Call, arguments: dict[str, Any]) -> tuple[str, str]:
+    """The digest of the work that a call asks for, and the fingerprint of its arguments."""
+    policy = task.once
+    if call.key is not None:
+        version = policy.version if policy is not None else "1"
+        return keys.explicit_digest(task.name, version, call.scope, call.key), keys.fingerprint(arguments)
+    if policy is None:
+        keys.canonical(arguments)  # refuses what could not be sent
+        return keys.unique_digest(), ""
+    if policy.key is None:
+        return keys.argument_digest(task.name, policy.version, call.scope, arguments), ""
+    # The task says that the other arguments do not matter: they make no other fingerprint.
+    chosen = policy.key(**arguments) if callable(policy.key) else {name: arguments[name] for name in policy.key}
+    return keys.explicit_digest(task.name, policy.version, call.scope, chosen), ""

@@ -1,0 +1,159 @@
+"""The run of a task in this process, and what the task may ask of it: `current`."""
+
+import ctypes
+import hashlib
+import json
+import secrets
+import threading
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from queues.errors import LeaseLostError, TaskCancelledError
+from queues.message import Message
+
+
+class StopRunError(BaseException):
+    """Ends a running task from outside; not an Exception, so that the task's own handlers let it pass."""
+
+
+class Run:
+    """One attempt that holds a lease, or, with `lease_ms` 0, one that runs unguarded.
+
+    Args:
+        attempt: 1 for the first.
+        created_ms: when the work was first asked for, by the store; 0 when it was not asked.
+        lost: workers that died on this work before.
+    """
+
+    def __init__(
+        self, message: Message, *, token: int, lease_ms: int, attempt: int, created_ms: int, lost: int = 0
+    ) -> None:
+        self.message = message
+        self.token = token
+        self.lease_ms = lease_ms
+        self.attempt = attempt
+        self.lost = lost
+        self.created_ms = created_ms
+        self.is_lost = False
+        self.is_cancelled = False
+        self.progress = ""
+        self._lock = threading.Lock()
+        self._thread_id: int | None = None
+        self._task: Any = None
+
+    def check(self) -> None:
+        """Return if the task should go on.
+
+        Raises:
+            LeaseLostError: another worker may run it now.
+            TaskCancelledError: somebody cancelled it.
+        """
+        if self.is_lost:
+            raise LeaseLostError(self.message.digest, self.token)
+        if self.is_cancelled:
+            raise TaskCancelledError(self.message.digest)
+
+    def enter(self, coroutine_task: Any = None) -> None:
+        """The task's function begins, in this thread or as that asyncio task."""
+        with self._lock:
+            self._thread_id = threading.get_ident()
+            self._task = coroutine_task
+
+    def leave(self) -> None:
+        """The task's function has ended; from here on nothing interrupts the thread."""
+        with self._lock:
+            if self._thread_id is not None and self._task is None:
+                _set_async_exception(self._thread_id, None)
+            self._thread_id = None
+            self._task = None
+
+    def stop(self, *, is_lost: bool) -> None:
+        """Make the task end as soon as it runs Python code again; called by the heartbeat's thread."""
+        with self._lock:
+            was_stopped = self.is_lost or self.is_cancelled
+            if is_lost:
+                self.is_lost = True
+            else:
+                self.is_cancelled = True
+            if was_stopped:
+                return
+            if self._task is not None:
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+            elif self._thread_id is not None:
+                _set_async_exception(self._thread_id, StopRunError)
+
+
+def _set_async_exception(thread_id: int, kind: type[BaseException] | None) -> None:
+    exception = ctypes.py_object(kind) if kind is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), exception)
+
+
+_RUN: ContextVar[Run | None] = ContextVar("onceq_run", default=None)
+
+
+def set_current(run: Run | None) -> None:
+    """Make `run` what `current` speaks of in this thread or asyncio task."""
+    _RUN.set(run)
+
+
+def current_run() -> Run | None:
+    """The run that this code belongs to; None in a plain call."""
+    return _RUN.get()
+
+
+class Current:
+    """What a task may ask of its own run. In a plain call it answers as an unguarded first attempt would."""
+
+    @property
+    def token(self) -> int:
+        """The fencing token: a number that rises with each run of the same work; write it beside your data."""
+        run = _RUN.get()
+        return run.token if run is not None else time.time_ns() // 1000
+
+    @property
+    def message_id(self) -> str:
+        """The id that the submission's handle shows; empty in a plain call."""
+        run = _RUN.get()
+        return run.message.id if run is not None else ""
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        run = _RUN.get()
+        return run.attempt if run is not None else 1
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody cancelled the task."""
+        run = _RUN.get()
+        return run is not None and run.is_cancelled
+
+    def subkey(self, name: str) -> str:
+        """32 hex digits that are the same in every attempt of this work: an idempotency key for a step of it.
+
+        Work that is asked for again after its outcome expired is other work, and has other subkeys.
+        """
+        run = _RUN.get()
+        work = f"{run.message.digest} {run.created_ms}" if run is not None else secrets.token_hex(20)
+        return hashlib.sha256(f"{work}\x00{name}".encode()).hexdigest()[:32]
+
+    def progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how far the task is; kept in memory and sent with the next renewal, at most four times a second."""
+        run = _RUN.get()
+        if run is not None:
+            run.progress = json.dumps([done, total, note[:200]], separators=(",", ":"))
+
+    def check(self) -> None:
+        """Return if the task should go on.
+
+        Raises:
+            LeaseLostError: another worker may run it now.
+            TaskCancelledError: somebody cancelled it.
+        """
+        run = _RUN.get()
+        if run is not None:
+            run.check()
+
+
+current = Current()

@@ -1,0 +1,62 @@
+-- begin: ask for the right to run.
+--
+-- ARGV[3]   fingerprint
+-- ARGV[4]   message id
+-- ARGV[5]   message
+-- ARGV[6]   execution
+-- ARGV[7]   retries
+-- ARGV[8]   lease_ms
+-- ARGV[9]   max_lost
+-- ARGV[10]  ttl_ms
+-- ARGV[11]  outcome of a task whose workers all died
+-- ARGV[12]  outcome of a cancelled task
+-- Returns   run | busy | busy_self | replay | replay_error | dead | conflict
+
+local fingerprint, id, execution, lease, ttl = ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[10])
+
+local function run(record)
+  local token = math.max((record and record.token or 0) + 1, now * 1000)
+  local created = record and record.created or int(now)
+  local retries, lost = record and record.retries or tonumber(ARGV[7]), record and record.lost or 0
+  redis.call('DEL', result)
+  redis.call('HDEL', lock, 'helps', 'cancelled', 'progress')
+  redis.call('HSET', lock, 'state', 'running', 'owner', id, 'token', int(token), 'execution', execution, 'message',
+    ARGV[5], 'until', int(now + lease), 'created', created, 'retries', int(retries), 'lost', int(lost))
+  if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
+  keep_until(now + lease, 0, ttl)
+  return right_to_run({owner = id, state = 'running', token = token, retries = retries, lost = lost,
+    created = created})
+end
+
+local function begin_running(record)
+  if record.execution == execution then
+    return right_to_run(record)
+  end
+  if record['until'] > now then
+    return answer(record.owner == id and 'busy_self' or 'busy', record, {wait = record['until'] - now})
+  end
+  if record.cancelled then
+    finish(record, 'failed', ARGV[12], ttl)
+    return stored(record)
+  end
+  if record.lost >= tonumber(ARGV[9]) then
+    finish(record, 'dead', ARGV[11], ttl)
+    return stored(record)
+  end
+  record.lost = record.lost + 1
+  return run(record)
+end
+
+local record = load()
+if not record then return run(nil) end
+if is_spent(record) and record.owner ~= id then
+  record.retries, record.lost, record.created = tonumber(ARGV[7]), 0, int(now)
+  return run(record)
+end
+if record.fingerprint ~= fingerprint then return answer('conflict', record) end
+if not record.is_live then return stored(record) end
+if record.state == 'running' then return begin_running(record) end
+if record.state == 'waiting' and record['until'] > now and record.owner ~= id then
+  return answer('busy', record, {wait = record['until'] - now})
+end
+return run(record)

@@ -1,0 +1,19 @@
+-- release: put the run that holds the token back among the queued.
+--
+-- ARGV[3]  token
+-- ARGV[4]  help_after_ms
+-- ARGV[5]  ttl_ms
+-- ARGV[6]  outcome of a cancelled task
+-- Returns  ok | cancelled (stored as failed) | fenced
+
+local record, token = live(), tonumber(ARGV[3])
+if not holds(record, token) then return repeated('queued', token) end
+if record.cancelled then
+  finish(record, 'failed', ARGV[6], tonumber(ARGV[5]))
+  return answer('cancelled', record)
+end
+redis.call('HDEL', lock, 'helps', 'progress', 'until')
+redis.call('HSET', lock, 'state', 'queued')
+keep_until(now + tonumber(ARGV[4]), 0, tonumber(ARGV[5]))
+record.state = 'queued'
+return answer('ok', record)

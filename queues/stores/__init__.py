@@ -1,0 +1,1 @@
+"""Where records live; each passes tests/contract/test_store.py."""

@@ -1,0 +1,137 @@
+"""Records in this process: `machine.apply` under a lock."""
+
+import threading
+from collections.abc import Sequence
+
+from queues.clock import Clock, SystemClock
+from queues.errors import InvalidOptionError
+from queues.idempotency import machine
+from queues.idempotency.state import Admit, Answer, Operation, Record
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+
+
+class MemoryStore:
+    """A store for tests and first tries; its records end with the process.
+
+    Args:
+        clock: injected by tests.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._records: dict[str, Record] = {}
+        self._turns: dict[str, int] = {}
+        self._workers: dict[str, int] = {}
+
+    def apply(self, digest: str, operation: Operation) -> Answer:
+        """The answer to one operation, as `machine.apply` states it.
+
+        Raises:
+            InvalidOptionError: a publication, which only a Redis store can carry out.
+        """
+        if isinstance(operation, Admit) and operation.publication is not None:
+            msg = "the memory store has no queue to publish to"
+            raise InvalidOptionError(msg)
+        with self._lock:
+            record, answer = machine.apply(self._current(digest), operation, self._clock.now_ms())
+            if record is None:
+                self._records.pop(digest, None)
+            else:
+                self._records[digest] = record
+            return answer
+
+    def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        """The answers to several operations, in order."""
+        return [self.apply(digest, operation) for digest, operation in requests]
+
+    def read(self, digest: str) -> Record | None:
+        """The record; None if there is none."""
+        with self._lock:
+            return self._current(digest)
+
+    def overdue(self, limit: int) -> list[str]:
+        """Digests of at most `limit` keys whose message anyone may publish again now."""
+        with self._lock:
+            now_ms = self._clock.now_ms()
+            found = [
+                (record.help_at_ms, digest)
+                for digest, record in self._records.items()
+                if record.state.is_live and record.help_at_ms <= now_ms < record.expires_ms
+            ]
+        return [digest for _, digest in sorted(found)[:limit]]
+
+    def take_turn(self, name: str, period_ms: int) -> bool:
+        """Whether the caller is the first in `period_ms` to ask for the turn of that name."""
+        with self._lock:
+            now_ms = self._clock.now_ms()
+            if self._turns.get(name, 0) > now_ms:
+                return False
+            self._turns[name] = now_ms + period_ms
+            return True
+
+    def unfinished(self) -> int:
+        """How many keys have work that is queued, running or waiting."""
+        with self._lock:
+            return sum(r.state.is_live for d, r in [*self._records.items()] if self._current(d) is not None)
+
+    def announce(self, worker: str) -> None:
+        """Say that a worker lives; it is forgotten `WORKER_SEEN_WITHIN_MS` later."""
+        with self._lock:
+            self._workers[worker] = self._clock.now_ms()
+
+    def workers(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        with self._lock:
+            oldest_ms = self._clock.now_ms() - WORKER_SEEN_WITHIN_MS
+            return [
+                WorkerInfo(name, name.partition("@")[0], seen_ms)
+                for name, seen_ms in sorted(self._workers.items())
+                if seen_ms > oldest_ms
+            ]
+
+    def ping(self) -> None:
+        """Return at once."""
+
+    def close(self) -> None:
+        """Keep the records: the process may connect again."""
+
+    def _current(self, digest: str) -> Record | None:
+        record = self._records.get(digest)
+        if record is not None and record.expires_ms <= self._clock.now_ms():
+            del self._records[digest]
+            return None
+        return record
+
+
+class AsyncMemoryStore:
+    """The same records for an event loop; nothing here waits."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def apply(self, digest: str, operation: Operation) -> Answer:
+        """The answer to one operation."""
+        return self._store.apply(digest, operation)
+
+    async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        """The answers to several operations, in order."""
+        return self._store.apply_many(requests)
+
+    async def read(self, digest: str) -> Record | None:
+        """The record; None if there is none."""
+        return self._store.read(digest)
+
+    async def unfinished(self) -> int:
+        """How many keys have work without an outcome."""
+        return self._store.unfinished()
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        return self._store.workers()
+
+    async def ping(self) -> None:
+        """Return at once."""
+
+    async def close(self) -> None:
+        """Keep the records."""

@@ -1,0 +1,108 @@
+"""The same records as `stores.redis`, for an event loop."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis.asyncio
+import redis.exceptions
+
+from queues.idempotency.state import Answer, Operation, Record
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.stores import scripts
+from queues.stores.redis import check_url, translated, worker_infos
+from queues.stores.scripts import Call, Keys
+
+
+class AsyncRedisStore:
+    """What a producer needs of the store, without blocking its loop.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        prefix: as that of the `RedisStore`.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "") -> None:
+        self.keys = Keys(prefix)
+        self._url = check_url(url)
+        # Connections belong to the loop that opened them; a process may run several loops, one after another.
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
+
+    async def apply(self, digest: str, operation: Operation) -> Answer:
+        """The answer to one operation, as `machine.apply` states it."""
+        return scripts.answer(await self._run(scripts.call(self.keys, digest, operation)))
+
+    async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        """The answers to several operations, in order, in one round trip."""
+        calls = [scripts.call(self.keys, digest, operation) for digest, operation in requests]
+        if not calls:
+            return []
+        with translated():
+            replies = await self._run_many(calls)
+            missing = [i for i, r in enumerate(replies) if isinstance(r, redis.exceptions.NoScriptError)]
+            if missing:
+                await self._load({calls[i].script.name for i in missing})
+                for i, reply in zip(missing, await self._run_many([calls[i] for i in missing]), strict=True):
+                    replies[i] = reply
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        return [scripts.answer(reply) for reply in replies]
+
+    async def read(self, digest: str) -> Record | None:
+        """The record; None if there is none."""
+        return scripts.record(await self._run(scripts.reading(self.keys, digest)))
+
+    async def unfinished(self) -> int:
+        """How many keys have work that is queued, running or waiting."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for key in self.keys.leases():
+                pipe.zcard(key)
+            return int(sum(await pipe.execute()))
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        with translated():
+            seconds, _ = await self._client.time()
+            oldest_ms = int(seconds) * 1000 - WORKER_SEEN_WITHIN_MS
+            found: Any = await self._client.zrangebyscore(self.keys.workers(), oldest_ms, "+inf", withscores=True)
+        return worker_infos(found)
+
+    async def ping(self) -> None:
+        """Return if the server answers."""
+        with translated():
+            await self._client.ping()
+
+    async def close(self) -> None:
+        """Close this loop's connections."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    @property
+    def _client(self) -> redis.asyncio.Redis:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._clients[loop] = redis.asyncio.Redis.from_url(self._url)
+        return self._clients[loop]
+
+    async def _run(self, call: Call) -> Any:
+        arguments = (call.script.sha1, len(call.keys), *call.keys, *call.arguments)
+        with translated():
+            try:
+                return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+            except redis.exceptions.NoScriptError:
+                await self._load({call.script.name})
+                return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+
+    async def _run_many(self, calls: Sequence[Call]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipe.execute_command("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.arguments)
+        return await pipe.execute(raise_on_error=False)
+
+    async def _load(self, names: set[str]) -> None:
+        for name in names:
+            await self._client.script_load(scripts.script(name).source)

@@ -1,0 +1,199 @@
+"""The Lua scripts: how each operation is called, and how its reply is read."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, assert_never
+
+from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
+from queues.idempotency.state import (
+    Admit,
+    Answer,
+    Begin,
+    Cancel,
+    Complete,
+    Confirm,
+    Fail,
+    Heartbeat,
+    Help,
+    Kind,
+    Operation,
+    Publication,
+    Record,
+    Release,
+    State,
+    Wait,
+)
+
+Argument = str | int | bytes
+LIVE_FIELDS = (
+    *("state", "fingerprint", "owner", "token", "execution", "message", "until"),
+    *("helps", "lost", "retries", "cancelled", "progress", "created"),
+)
+FINISHED_FIELDS = (*("state", "fingerprint", "owner", "token", "retries", "outcome", "cached", "created", "finished"),)
+SHARDS = tuple(f"{byte:02x}" for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and its SHA-1, by which Redis knows it."""
+
+    name: str
+    source: str
+    sha1: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One script with its keys and arguments."""
+
+    script: Script
+    keys: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of a key's three places in Redis; a prefix may stand before them."""
+
+    prefix: str = ""
+
+    def of(self, digest: str) -> tuple[str, str, str]:
+        """The lock, the result and the index of leases, all in one hash slot."""
+        shard = digest[:2]
+        return (
+            f"{self.prefix}task_lock:{{{shard}}}:{digest}",
+            f"{self.prefix}task_result:{{{shard}}}:{digest}",
+            f"{self.prefix}task_leases:{{{shard}}}",
+        )
+
+    def leases(self) -> list[str]:
+        """Every shard's index of leases."""
+        return [f"{self.prefix}task_leases:{{{shard}}}" for shard in SHARDS]
+
+    def turn(self, name: str) -> str:
+        """Where a turn of that name is taken."""
+        return f"{self.prefix}task_turn:{name}"
+
+    def workers(self) -> str:
+        """The sorted set of living workers."""
+        return f"{self.prefix}task_workers"
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of an operation, with `record.lua` before it."""
+    folder = resources.files("queues") / "scripts"
+    source = (folder / "record.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def call(keys: Keys, digest: str, operation: Operation, now_ms: int | None = None) -> Call:
+    """The script call that carries out an operation.
+
+    Args:
+        now_ms: the clock of a test; None takes the server's.
+    """
+    name, arguments = _arguments(operation)
+    names: tuple[str, ...] = keys.of(digest)
+    if isinstance(operation, Admit) and operation.publication is not None:
+        names, arguments = _publish(operation.publication, names, arguments)
+    return Call(script(name), names, (digest, "" if now_ms is None else now_ms, *arguments))
+
+
+def _publish(
+    publication: Publication, names: tuple[str, ...], arguments: tuple[Argument, ...]
+) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
+    names = (*names, publication.list_key)
+    arguments = (*arguments, "L" if publication.is_left else "R", publication.entry)
+    if publication.hash_key:
+        return (*names, publication.hash_key), (*arguments, publication.payload)
+    return names, arguments
+
+
+def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noqa: C901 - one arm an operation
+    match operation:
+        case Admit() as o:
+            return "admit", (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
+        case Confirm() as o:
+            return "confirm", (o.message_id, o.help_after_ms, o.ttl_ms)
+        case Begin() as o:
+            run = (o.message, o.execution, o.retries, o.lease_ms, o.max_lost, o.ttl_ms)
+            return "begin", (o.fingerprint, o.message_id, *run, DEAD_OUTCOME, CANCELLED_OUTCOME)
+        case Heartbeat() as o:
+            return "heartbeat", (o.token, o.lease_ms, o.ttl_ms, o.progress)
+        case Complete() as o:
+            return "complete", (o.token, o.outcome, o.ttl_ms)
+        case Wait() as o:
+            attempt = (o.message, o.retries, o.delay_ms)
+            return "wait", (o.token, *attempt, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME)
+        case Fail() as o:
+            return "fail", (o.token, o.outcome, int(o.is_cached), o.ttl_ms)
+        case Release() as o:
+            return "release", (o.token, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME)
+        case Cancel() as o:
+            return "cancel", (CANCELLED_OUTCOME, o.ttl_ms)
+        case Help() as o:
+            return "help", (o.help_after_ms, o.ttl_ms)
+    assert_never(operation)
+
+
+def answer(reply: Sequence[bytes]) -> Answer:
+    """What a script's reply says."""
+    kind, owner, state, token, wait_ms, retries, lost, outcome, message, created_ms = reply
+    return Answer(
+        Kind(kind.decode()),
+        owner.decode(),
+        State(state.decode()),
+        int(token),
+        int(wait_ms),
+        int(retries),
+        int(lost),
+        outcome,
+        message,
+        int(created_ms),
+    )
+
+
+def reading(keys: Keys, digest: str, now_ms: int | None = None) -> Call:
+    """The script call that reads a record."""
+    return Call(script("read"), keys.of(digest), (digest, "" if now_ms is None else now_ms))
+
+
+def record(reply: Sequence[Any]) -> Record | None:
+    """The record that a reply to `reading` holds; None if there is none."""
+    now, live, help_at, live_ttl_ms, finished, finished_ttl_ms = reply
+    fields, ttl_ms = (live, live_ttl_ms) if live[0] is not None else (finished, finished_ttl_ms)
+    names = LIVE_FIELDS if live[0] is not None else FINISHED_FIELDS
+    if fields[0] is None:
+        return None
+    values = {name: value for name, value in zip(names, fields, strict=True) if value is not None}
+
+    def text(name: str) -> str:
+        return str(values.get(name, b""), "utf-8")
+
+    def number(name: str) -> int:
+        return int(values.get(name, b"0"))
+
+    return Record(
+        State(text("state")),
+        text("fingerprint"),
+        text("owner"),
+        token=number("token"),
+        execution=text("execution"),
+        message=values.get("message", b""),
+        until_ms=number("until"),
+        help_at_ms=int(float(help_at)),
+        helps=number("helps"),
+        lost=number("lost"),
+        retries=number("retries"),
+        is_cancelled=text("cancelled") == "1",
+        progress=text("progress"),
+        outcome=values.get("outcome", b""),
+        is_cached=text("cached") == "1",
+        created_ms=number("created"),
+        finished_ms=number("finished"),
+        expires_ms=int(now) + max(0, ttl_ms),
+    )

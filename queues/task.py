@@ -1,0 +1,346 @@
+"""Tasks: named functions that can be queued, and what each promises."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from queues.backoff import Backoff
+from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
+from queues.handle import Handle
+from queues.message import MAX_PRIORITY
+
+P = ParamSpec("P")
+R = TypeVar("R")
+OnDuplicate = Literal["join", "skip", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """How a task is kept to one effect.
+
+    Args:
+        ttl: seconds for which the outcome answers repetitions.
+        lease: seconds after which the work of a dead worker may be taken over; renewed while the task runs.
+        lock_ttl: seconds for which the record of unfinished work outlives its last sign of life.
+        on_duplicate: what a submission gets while the same work is queued or running: `join`, a handle to the
+            first; `skip`, an answer that says so; `reject`, AlreadyRunningError.
+        key: names of the arguments that make the key, or a function of the arguments that returns it; None
+            takes all arguments.
+        version: part of the key; change it when the task's meaning changes.
+        cache_failures: whether a stored failure answers new submissions too.
+        max_lost: how many workers may die of the task before it is dead.
+        lossy: a worker that finds the work running elsewhere answers "skipped" instead of waiting.
+        fail_open: run unguarded when the store does not answer, instead of waiting for it.
+
+    Raises:
+        InvalidOptionError: a number out of its range.
+    """
+
+    ttl: float = 3600.0
+    lease: float = 30.0
+    lock_ttl: float = 3600.0
+    on_duplicate: OnDuplicate = "join"
+    key: Callable[..., Any] | Sequence[str] | None = None
+    version: str = "1"
+    cache_failures: bool = False
+    max_lost: int = 3
+    lossy: bool = False
+    fail_open: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
+            msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
+            raise InvalidOptionError(msg)
+        if self.on_duplicate not in ("join", "skip", "reject"):
+            msg = f"on_duplicate={self.on_duplicate!r}: one of 'join', 'skip', 'reject'"
+            raise InvalidOptionError(msg)
+
+    @property
+    def ttl_ms(self) -> int:
+        """`ttl` in ms."""
+        return round(self.ttl * 1000)
+
+    @property
+    def lease_ms(self) -> int:
+        """`lease` in ms."""
+        return round(self.lease * 1000)
+
+    @property
+    def lock_ttl_ms(self) -> int:
+        """`lock_ttl` in ms."""
+        return round(self.lock_ttl * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One submission: the arguments and how they are to be sent.
+
+    Args:
+        delay: seconds before which the task must not start.
+        priority: 0 to 9, higher first; None takes the task's.
+        key: names the work in place of the arguments; another submission with the same key and other
+            arguments is refused.
+        scope: keeps equal calls of different owners apart; a tenant's id, for example.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    delay: float = 0.0
+    priority: int | None = None
+    key: str | None = None
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delay <= MAX_DELAY_S:
+            msg = f"delay={self.delay!r}: 0 to {MAX_DELAY_S} seconds"
+            raise InvalidOptionError(msg)
+        if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
+            msg = f"priority={self.priority!r}: 0 to {MAX_PRIORITY}"
+            raise InvalidOptionError(msg)
+
+
+MAX_DELAY_S = 30 * 86_400
+"""Thirty days."""
+
+
+class Sender(Protocol):
+    """What a task sends itself with; `producer.Producer` is the one."""
+
+    def send(self, task: "AnyTask", call: Call) -> Handle:
+        """Submit one call."""
+        ...
+
+    def send_many(self, task: "AnyTask", calls: Sequence[Call]) -> list[Handle]:
+        """Submit many, pipelined."""
+        ...
+
+    async def send_async(self, task: "AnyTask", call: Call) -> Handle:
+        """Submit one call without blocking the event loop."""
+        ...
+
+    async def send_many_async(self, task: "AnyTask", calls: Sequence[Call]) -> list[Handle]:
+        """Submit many without blocking the event loop."""
+        ...
+
+
+class Task(Generic[P, R]):
+    """A function that can be queued; calling it is a plain call.
+
+    Args:
+        name: what messages call it by.
+        once: None runs every message, each by itself.
+        max_retries: attempts after the first.
+        retry_for: exceptions that are worth another attempt.
+        give_up_on: exceptions that are not, although `retry_for` names their class.
+        priority: 0 to 9, higher first.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        tasks: "Tasks",
+        name: str,
+        queue: str = "default",
+        once: Once | None = Once(),
+        max_retries: int = 3,
+        backoff: Backoff = Backoff(),  # noqa: B008 - immutable
+        retry_for: tuple[type[BaseException], ...] = (Exception,),
+        give_up_on: tuple[type[BaseException], ...] = (),
+        priority: int = 5,
+    ) -> None:
+        if max_retries < 0:
+            msg = f"max_retries={max_retries!r} of {name}: 0 or more"
+            raise InvalidOptionError(msg)
+        self.fn = fn
+        self.name = name
+        self.queue = queue
+        self.once = once
+        self.max_retries = max_retries
+        self.backoff = backoff
+        self.retry_for = retry_for
+        self.give_up_on = give_up_on
+        self.priority = priority
+        self.signature = inspect.signature(fn)
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self._tasks = tasks
+        if once is not None and once.key is not None and not callable(once.key):
+            _check_names(name, once.key, self.signature)
+        update_wrapper(self, fn)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now, without any queue."""
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} on {self.queue}>"
+
+    @property
+    def policy(self) -> Once:
+        """`once`, or the defaults: a task that runs every message is guarded per message."""
+        return self.once or Once()
+
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
+        """Queue the task with these arguments; a duplicate gets a handle to the first.
+
+        Raises:
+            NotConnectedError: `connect` was not called with this task's `Tasks`.
+            InvalidArgumentsError, UnencodableError, PayloadTooLargeError: the arguments cannot be sent.
+            StoreUnavailableError, BrokerUnavailableError: nothing was accepted, or a repetition will tell.
+        """
+        return self._tasks.sender.send(self, Call(args, kwargs))
+
+    async def send_async(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
+        """As `send`, without blocking the event loop."""
+        return await self._tasks.sender.send_async(self, Call(args, kwargs))
+
+    def send_with_options(
+        self,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        delay: float = 0.0,
+        priority: int | None = None,
+        key: str | None = None,
+        scope: str = "",
+    ) -> Handle:
+        """As `send`, with the options of a `Call`.
+
+        Raises:
+            KeyConflictError: `key` was used before with other arguments.
+            AlreadyRunningError: the work is in progress and the task says `on_duplicate="reject"`.
+        """
+        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope)
+        return self._tasks.sender.send(self, call)
+
+    async def send_with_options_async(
+        self,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        delay: float = 0.0,
+        priority: int | None = None,
+        key: str | None = None,
+        scope: str = "",
+    ) -> Handle:
+        """As `send_with_options`, without blocking the event loop."""
+        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope)
+        return await self._tasks.sender.send_async(self, call)
+
+    def send_many(self, calls: Iterable[Call | tuple[Any, ...]]) -> list[Handle]:
+        """Queue many calls in few round trips; a plain tuple is the arguments of one."""
+        return self._tasks.sender.send_many(self, _as_calls(calls))
+
+    async def send_many_async(self, calls: Iterable[Call | tuple[Any, ...]]) -> list[Handle]:
+        """As `send_many`, without blocking the event loop."""
+        return await self._tasks.sender.send_many_async(self, _as_calls(calls))
+
+
+AnyTask = Task[Any, Any]
+
+
+class Decorator(Protocol):
+    """Makes a task of a function; an `async def` gives a task whose direct call is awaited."""
+
+    def __call__(self, fn: Callable[P, R]) -> Task[P, R]:
+        """The task."""
+        ...
+
+
+class Tasks:
+    """The tasks of an application, by name.
+
+    Args:
+        namespace: stands before a function's name; None takes the function's module.
+    """
+
+    def __init__(self, namespace: str | None = None) -> None:
+        self._namespace = namespace
+        self._tasks: dict[str, AnyTask] = {}
+        self._sender: Sender | None = None
+
+    @overload
+    def task(self, fn: Callable[P, R]) -> Task[P, R]: ...
+    @overload
+    def task(
+        self,
+        fn: None = None,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        once: Once | None = ...,
+        max_retries: int = 3,
+        backoff: Backoff = ...,
+        retry_for: tuple[type[BaseException], ...] = ...,
+        give_up_on: tuple[type[BaseException], ...] = (),
+        priority: int = 5,
+    ) -> Decorator: ...
+    def task(self, fn: Any = None, *, name: str | None = None, **options: Any) -> Any:
+        """Declare a task; use it with or without options, which are those of `Task`.
+
+        Raises:
+            InvalidOptionError: the name is taken, or an option cannot be used.
+        """
+
+        def declare(function: Callable[P, R]) -> Task[P, R]:
+            prefix = self._namespace if self._namespace is not None else function.__module__
+            full_name = name or f"{prefix}.{function.__name__}"
+            if full_name in self._tasks:
+                msg = f"two tasks are named {full_name}"
+                raise InvalidOptionError(msg)
+            task = Task(function, tasks=self, name=full_name, **options)
+            self._tasks[full_name] = task
+            return task
+
+        return declare(fn) if fn is not None else declare
+
+    def get(self, name: str) -> AnyTask:
+        """The task of that name.
+
+        Raises:
+            TaskNotFoundError: none is registered.
+        """
+        try:
+            return self._tasks[name]
+        except KeyError:
+            raise TaskNotFoundError(name, self.names) from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(sorted(self._tasks))
+
+    def __iter__(self) -> Iterator[AnyTask]:
+        return iter([*self._tasks.values()])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    @property
+    def sender(self) -> Sender:
+        """What the tasks are sent with.
+
+        Raises:
+            NotConnectedError: `connect` was not called yet.
+        """
+        if self._sender is None:
+            msg = "these tasks are not connected: call connect(tasks) before sending"
+            raise NotConnectedError(msg)
+        return self._sender
+
+    def bind(self, sender: Sender) -> None:
+        """Send through `sender` from now on; `connect` does this."""
+        self._sender = sender
+
+
+def _as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> list[Call]:
+    return [call if isinstance(call, Call) else Call(tuple(call)) for call in calls]
+
+
+def _check_names(task: str, names: Sequence[str], signature: inspect.Signature) -> None:
+    unknown = [name for name in names if name not in signature.parameters]
+    if unknown or isinstance(names, str) or not names:
+        msg = f"key={names!r} of {task}: a sequence of its parameters' names, {', '.join(signature.parameters)}"
+        raise InvalidOptionError(msg)
