@@ -5,10 +5,9 @@ from types import TracebackType
 from typing import Self
 
 from queues.backend import Backend
-from queues.clock import Clock
 from queues.handle import Access, Decision, Handle
 from queues.idempotency.key import digest_of
-from queues.idempotency.store import AsyncStore, Store, WorkerInfo
+from queues.idempotency.store import WorkerInfo
 from queues.producer import Producer
 from queues.task import Tasks
 
@@ -21,21 +20,15 @@ class Queue:
     """
 
     def __init__(
-        self,
-        tasks: Tasks,
-        backend: Backend,
-        store: Store,
-        async_store: AsyncStore,
-        clock: Clock,
-        stopping: threading.Event,
+        self, tasks: Tasks, backend: Backend, producer: Producer, access: Access, stopping: threading.Event
     ) -> None:
         self.tasks = tasks
         self.backend = backend
-        self.store = store
-        self._async_store = async_store
+        self.store = access.store
+        self._async_store = access.async_store
+        self._access = access
         self._stopping = stopping
-        self._access = Access(store, async_store, clock, backend.pause)
-        tasks.bind(Producer(store, async_store, backend, clock, self._access))
+        tasks.bind(producer)
 
     def handle(self, message_id: str) -> Handle:
         """The work of an id that a handle showed before; no look-up is made.

@@ -16,10 +16,21 @@ QueueError
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class QueueError(Exception):
-    """Any error of this library."""
+    """Any error of this library; it can be pickled, so that it crosses from a worker's child process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[QueueError], args: tuple[Any, ...], data: dict[str, Any]) -> QueueError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(data)
+    return error
 
 
 class BrokerUnavailableError(QueueError):

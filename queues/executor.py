@@ -72,7 +72,15 @@ class Dropped:
     """The lease was lost; ack, and store nothing: the winner's outcome stands."""
 
 
-Disposition = Done | Failed | Retrying | Deferred | Dropped
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The task raised, and its task system decides on another attempt; the lease is held until it has."""
+
+    error: BaseException
+    run: Run
+
+
+Disposition = Raised | Done | Failed | Retrying | Deferred | Dropped
 Publish = Callable[[Message, int], None]
 
 
@@ -128,36 +136,44 @@ class Executor:
             outcome = envelope.of_value(value, MAX_RESULT_BYTES)
         except LeaseLostError as exc:
             logger.warning("%s stopped: %s", run.message.id, exc)
-            return Deferred(0, str(exc)) if self._put_back(policy, run) else Dropped()
+            return Deferred(0, str(exc)) if self._put_back(policy, run) else self._fenced(task, run)
         except self._failures as exc:
             return self._failed(task, policy, run, exc)
         except BaseException:
             self._put_back(policy, run)
             raise
         if not self.guard.complete(run, policy, outcome):
-            logger.warning("%s was fenced: its result under token %d is dropped", run.message.id, run.token)
-            return Dropped()
+            return self._fenced(task, run)
         return Done(value)
 
     def _failed(self, task: AnyTask, policy: Once, run: Run, error: BaseException) -> Disposition:
+        if task.is_foreign and not isinstance(error, UnencodableError):
+            return Raised(error, run)
         delay_ms = _delay_ms(task, run.attempt - 1, error)
         if delay_ms is None:
             failure = envelope.failure_of(error)
             written = self.guard.fail(run, policy, envelope.of_failure(failure))
-            return Failed(failure, error) if written else Dropped()
+            return Failed(failure, error) if written else self._fenced(task, run)
         message = run.message.retried(run.attempt)
         answer = self.guard.wait(run, policy, message, delay_ms)
         if answer.kind is Kind.CANCELLED:
             cancelled = TaskCancelledError(message.digest)
             return Failed(envelope.failure_of(cancelled), cancelled)
         if answer.kind is not Kind.OK:
-            return Dropped()
+            return self._fenced(task, run)
         try:
             self._publish(message, delay_ms)
         except BrokerUnavailableError as exc:
             # The record says when the attempt is due; recovery publishes it then.
             logger.warning("attempt %d of %s left to recovery: %s", run.attempt + 1, message.id, exc)
         return Retrying(error, delay_ms)
+
+    def _fenced(self, task: AnyTask, run: Run) -> Disposition:
+        logger.warning("%s was fenced: what it did under token %d is not stored", run.message.id, run.token)
+        if task.is_foreign or run.message.options:
+            # The winner may be another message; what waits for this one is answered by a copy, from the outcome.
+            return self._defer(run.message, run.lease_ms, "fenced")
+        return Dropped()
 
     def _defer(self, message: Message, wait_ms: int, reason: str) -> Deferred:
         jitter_ms = random.randrange(10, 10 + max(1, min(wait_ms // 4, MAX_JITTER_MS)))
@@ -182,7 +198,7 @@ class Executor:
             return Done(call(task, run))
         except self._failures as exc:
             delay_ms = _delay_ms(task, message.retries, exc)
-            if delay_ms is None:
+            if delay_ms is None or task.is_foreign:
                 return Failed(envelope.failure_of(exc), exc)
             self._publish(message.retried(message.retries + 1), delay_ms)
             return Retrying(exc, delay_ms)
@@ -243,7 +259,7 @@ def _call_async(task: AnyTask, run: Run) -> Any:
 def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:
     # A result that has no encoding will have none in the next attempt either.
     final = (*task.give_up_on, TaskCancelledError, UnencodableError)
-    if isinstance(error, final) or retries >= task.max_retries:
+    if isinstance(error, final) or retries >= (task.max_retries or 0):
         return None
     if not isinstance(error, (*task.retry_for, Retry)):
         return None

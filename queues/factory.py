@@ -1,20 +1,24 @@
 """The one place that chooses the parts and joins them."""
 
 import os
-import socket
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from queues.client import Queue
 from queues.clock import Clock, SystemClock
+from queues.errors import InvalidOptionError
 from queues.executor import Executor
+from queues.handle import Access
 from queues.idempotency.guard import Guard
-from queues.idempotency.heartbeat import HeartbeatThread
 from queues.idempotency.recovery import Recovery
-from queues.idempotency.store import Store
+from queues.producer import Producer
 from queues.settings import Settings
 from queues.task import Tasks
+
+if TYPE_CHECKING:
+    from queues.backends.celery import CeleryBackend
+    from queues.backends.dramatiq import DramatiqBackend
 
 
 def connect(
@@ -57,27 +61,49 @@ def connect(
     return _with_redis(tasks, settings, clock, options)
 
 
-def worker_name(backend: str) -> str:
-    """How this process calls itself as a worker."""
-    return f"{backend}@{socket.gethostname()}:{os.getpid()}"
-
-
 def _memory(tasks: Tasks, clock: Clock) -> Queue:
     from queues.backends.memory import MemoryBackend
     from queues.stores.memory import AsyncMemoryStore, MemoryStore
 
     stopping = threading.Event()
     store, backend = MemoryStore(clock), MemoryBackend(clock)
-    executor = Executor(tasks, guard_for(store, clock, stopping), backend.publish)
-    recovery = Recovery(store, tasks, worker_name("memory"), backend.publish, backend.is_ours)
+    async_store = AsyncMemoryStore(store)
+    executor = Executor(tasks, Guard.over(store, clock, stopping), backend.publish)
+    recovery = Recovery(store, tasks, "memory", backend.publish, backend.is_ours)
     backend.serve(executor, recovery)
-    return Queue(tasks, backend, store, AsyncMemoryStore(store), clock, stopping)
-
-
-def guard_for(store: Store, clock: Clock, stopping: threading.Event) -> Guard:
-    """A guard with a heartbeat of its own."""
-    return Guard(store, HeartbeatThread(store, clock), clock, stopping)
+    access = Access(store, async_store, clock, backend.pause)
+    return Queue(tasks, backend, Producer(store, async_store, backend, clock, access), access, stopping)
 
 
 def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, options: dict[str, Any]) -> Queue:
-    raise NotImplementedError
+    from queues.stores.redis import RedisStore
+    from queues.stores.redis_async import AsyncRedisStore
+
+    stopping = threading.Event()
+    store = RedisStore(settings.redis_url, prefix=settings.prefix)
+    async_store = AsyncRedisStore(settings.redis_url, prefix=settings.prefix)
+    backend = _backend(tasks, settings, stopping, options)
+    executor = Executor(tasks, Guard.over(store, clock, stopping), backend.publish, backend.failures)
+    recovery = Recovery(store, tasks, backend.name, backend.publish, backend.is_ours)
+    access = Access(store, async_store, clock, backend.pause)
+    producer = Producer(store, async_store, backend, clock, access)
+    backend.serve(executor, recovery, producer)
+    return Queue(tasks, backend, producer, access, stopping)
+
+
+def _backend(
+    tasks: Tasks, settings: Settings, stopping: threading.Event, options: dict[str, Any]
+) -> "CeleryBackend | DramatiqBackend":
+    url = settings.broker_url or settings.redis_url
+    shared = {"store_url": settings.redis_url, "stopping": stopping, **options}
+    try:
+        if settings.backend == "celery":
+            from queues.backends.celery import CeleryBackend
+
+            return CeleryBackend(tasks, url, result_backend=settings.result_backend, **shared)
+        from queues.backends.dramatiq import DramatiqBackend
+
+        return DramatiqBackend(tasks, url, **shared)
+    except ModuleNotFoundError as exc:
+        msg = f"the backend {settings.backend} needs its packages: pip install 'onceq[{settings.backend}]' ({exc})"
+        raise InvalidOptionError(msg) from exc

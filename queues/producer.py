@@ -168,7 +168,7 @@ def message_for(task: AnyTask, call: Call, now_ms: int) -> Message:
     Raises:
         InvalidArgumentsError, UnencodableError: the arguments do not fit, or cannot be sent.
     """
-    arguments = keys.bind(task.signature, call.args, call.kwargs)
+    arguments = task.bind(call.args, call.kwargs)
     digest, fingerprint = named(task, call, arguments)
     return Message(
         id=keys.message_id(digest),

@@ -37,6 +37,7 @@ class Run:
         self.created_ms = created_ms
         self.is_lost = False
         self.is_cancelled = False
+        self.is_ended = False
         self.progress = ""
         self._lock = threading.Lock()
         self._thread_id: int | None = None

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 from queues.backoff import Backoff
 from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
 from queues.handle import Handle
+from queues.idempotency import key as keys
 from queues.message import MAX_PRIORITY
 
 P = ParamSpec("P")
@@ -131,7 +132,7 @@ class Task(Generic[P, R]):
     Args:
         name: what messages call it by.
         once: None runs every message, each by itself.
-        max_retries: attempts after the first.
+        max_retries: attempts after the first; None leaves failures to the task system's own retries.
         retry_for: exceptions that are worth another attempt.
         give_up_on: exceptions that are not, although `retry_for` names their class.
         priority: 0 to 9, higher first.
@@ -145,13 +146,13 @@ class Task(Generic[P, R]):
         name: str,
         queue: str = "default",
         once: Once | None = Once(),
-        max_retries: int = 3,
+        max_retries: int | None = 3,
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
         retry_for: tuple[type[BaseException], ...] = (Exception,),
         give_up_on: tuple[type[BaseException], ...] = (),
         priority: int = 5,
     ) -> None:
-        if max_retries < 0:
+        if max_retries is not None and max_retries < 0:
             msg = f"max_retries={max_retries!r} of {name}: 0 or more"
             raise InvalidOptionError(msg)
         self.fn = fn
@@ -178,9 +179,22 @@ class Task(Generic[P, R]):
         return f"<Task {self.name} on {self.queue}>"
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it belongs to a task system's own application, and only its runs are guarded here."""
+        return self.max_retries is None
+
+    @property
     def policy(self) -> Once:
         """`once`, or the defaults: a task that runs every message is guarded per message."""
         return self.once or Once()
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name, with defaults applied.
+
+        Raises:
+            InvalidArgumentsError: they do not fit the signature.
+        """
+        return keys.bind(self.signature, args, kwargs)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
         """Queue the task with these arguments; a duplicate gets a handle to the first.
@@ -286,15 +300,21 @@ class Tasks:
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
             prefix = self._namespace if self._namespace is not None else function.__module__
-            full_name = name or f"{prefix}.{function.__name__}"
-            if full_name in self._tasks:
-                msg = f"two tasks are named {full_name}"
-                raise InvalidOptionError(msg)
-            task = Task(function, tasks=self, name=full_name, **options)
-            self._tasks[full_name] = task
-            return task
+            return self.add(Task(function, tasks=self, name=name or f"{prefix}.{function.__name__}", **options))
 
         return declare(fn) if fn is not None else declare
+
+    def add(self, task: Task[P, R]) -> Task[P, R]:
+        """The task, registered.
+
+        Raises:
+            InvalidOptionError: the name is taken.
+        """
+        if task.name in self._tasks:
+            msg = f"two tasks are named {task.name}"
+            raise InvalidOptionError(msg)
+        self._tasks[task.name] = task
+        return task
 
     def get(self, name: str) -> AnyTask:
         """The task of that name.

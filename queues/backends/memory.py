@@ -51,7 +51,7 @@ class MemoryBackend:
         for message, delay_ms in messages:
             self.publish(message, delay_ms)
 
-    def publication(self, message: Message, delay_ms: int) -> Publication | None:  # noqa: ARG002 - the seam's signature
+    def publication(self, message: Message, delay_ms: int) -> Publication | None:
         """None: the queue is not in Redis."""
         return None
 

@@ -48,6 +48,11 @@ class Guard:
         self._heartbeat = heartbeat
         self._clock = clock
 
+    @classmethod
+    def over(cls, store: Store, clock: Clock, stopping: threading.Event) -> "Guard":
+        """A guard with a heartbeat of its own."""
+        return cls(store, HeartbeatThread(store, clock), clock, stopping)
+
     def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
         """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
 
@@ -94,9 +99,13 @@ class Guard:
         """Store the failure; False when another run has the right, and nothing was written."""
         return self._end(run, Fail(run.token, outcome, policy.cache_failures, policy.ttl_ms)).kind is Kind.OK
 
-    def release(self, run: Run, policy: Once) -> bool:
-        """Give the right back unused; False when it was lost before."""
-        request = Release(run.token, help_after_ms=policy.lease_ms, ttl_ms=policy.lock_ttl_ms)
+    def release(self, run: Run, policy: Once, *, is_forgotten: bool = False) -> bool:
+        """Give the right back unused; False when it was lost before.
+
+        Args:
+            is_forgotten: there is no message that will ask for it again.
+        """
+        request = Release(run.token, policy.lease_ms, policy.lock_ttl_ms, is_forgotten)
         return self._end(run, request).kind is Kind.OK
 
     def _end(self, run: Run, operation: Operation) -> Answer:
@@ -104,6 +113,7 @@ class Guard:
         try:
             return self.insist(lambda: self.store.apply(run.message.digest, operation))
         finally:
+            run.is_ended = True
             self._heartbeat.forget(run)
 
     def insist(self, step: Callable[[], T]) -> T:

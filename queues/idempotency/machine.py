@@ -208,6 +208,8 @@ def release(record: Record | None, request: Release, now_ms: int) -> Result:
         return record, _repeated(record, State.QUEUED, request.token)
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
+    if request.is_forgotten:
+        return None, Answer(Kind.OK)
     help_at_ms = now_ms + request.help_after_ms
     queued = replace(
         record,

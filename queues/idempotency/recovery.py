@@ -1,6 +1,8 @@
 """Work whose worker or publisher died is published again, by whichever worker looks first."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable
 
@@ -23,7 +25,7 @@ class Recovery:
     of a `kill -9`, and not only when the broker's own visibility timeout ends.
 
     Args:
-        worker: `<backend>@<host>:<pid>`.
+        backend: its name.
         publish: puts a message on its queue, to be delivered after so many ms.
         is_ours: whether this backend can publish a message of another's making.
     """
@@ -32,13 +34,13 @@ class Recovery:
         self,
         store: Store,
         tasks: Tasks,
-        worker: str,
+        backend: str,
         publish: Callable[[Message, int], None],
         is_ours: Callable[[Message], bool],
     ) -> None:
         self._store = store
         self._tasks = tasks
-        self._worker = worker
+        self._backend = backend
         self._publish = publish
         self._is_ours = is_ours
         self._stopping = threading.Event()
@@ -84,10 +86,16 @@ class Recovery:
         return True
 
     def _loop(self) -> None:
+        worker = worker_name(self._backend)
         while not self._stopping.is_set():
             try:
-                self._store.announce(self._worker)
+                self._store.announce(worker)
                 self.look()
             except QueueError as exc:
                 logger.warning("recovery will look again: %s", exc)
             self._stopping.wait(self.period_ms / 1000)
+
+
+def worker_name(backend: str) -> str:
+    """How this process calls itself as a worker: `<backend>@<host>:<pid>`."""
+    return f"{backend}@{socket.gethostname()}:{os.getpid()}"

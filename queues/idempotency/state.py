@@ -229,11 +229,16 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the right to run back unused; the message is on its queue again."""
+    """Give the right to run back unused; the message is on its queue again.
+
+    Args:
+        is_forgotten: there is no message; the record is removed.
+    """
 
     token: int
     help_after_ms: int
     ttl_ms: int
+    is_forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

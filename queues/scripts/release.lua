@@ -4,6 +4,7 @@
 -- ARGV[4]  help_after_ms
 -- ARGV[5]  ttl_ms
 -- ARGV[6]  outcome of a cancelled task
+-- ARGV[7]  '1' when there is no message: the record is removed
 -- Returns  ok | cancelled (stored as failed) | fenced
 
 local record, token = live(), tonumber(ARGV[3])
@@ -11,6 +12,11 @@ if not holds(record, token) then return repeated('queued', token) end
 if record.cancelled then
   finish(record, 'failed', ARGV[6], tonumber(ARGV[5]))
   return answer('cancelled', record)
+end
+if ARGV[7] == '1' then
+  redis.call('DEL', lock)
+  redis.call('ZREM', leases, digest)
+  return answer('ok')
 end
 redis.call('HDEL', lock, 'helps', 'progress', 'until')
 redis.call('HSET', lock, 'state', 'queued')

@@ -3,6 +3,7 @@
 The keys of one record lie in one hash slot. Time is the server's own.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -96,7 +97,10 @@ class RedisStore:
         with translated():
             now_ms = self._server_now_ms()
             pipe = self._client.pipeline(transaction=False)
-            for key in self.keys.leases():
+            # In another order each time: overdue work that nobody here can do must not hide the rest.
+            shards = self.keys.leases()
+            random.shuffle(shards)
+            for key in shards:
                 pipe.zrangebyscore(key, "-inf", now_ms, start=0, num=limit)
             found = [digest.decode() for shard in pipe.execute() for digest in shard]
         return found[:limit]

@@ -132,7 +132,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
         case Fail() as o:
             return "fail", (o.token, o.outcome, int(o.is_cached), o.ttl_ms)
         case Release() as o:
-            return "release", (o.token, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME)
+            return "release", (o.token, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME, int(o.is_forgotten))
         case Cancel() as o:
             return "cancel", (CANCELLED_OUTCOME, o.ttl_ms)
         case Help() as o:

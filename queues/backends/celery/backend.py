@@ -1,0 +1,79 @@
+"""Celery as a backend: `celery -A module worker` runs the tasks."""
+
+import threading
+
+import kombu
+from celery import Celery
+
+from queues.backends.celery.engine import Engine
+from queues.backends.celery.publisher import CeleryPublisher
+from queues.backends.celery.task import IdempotentTask
+from queues.executor import Executor
+from queues.idempotency.recovery import Recovery
+from queues.producer import Producer
+from queues.task import Tasks
+
+
+class CeleryBackend(CeleryPublisher):
+    """One Celery task a task.
+
+    Args:
+        url: `redis://`, `rediss://` or `amqp://` of the broker.
+        store_url: of the records, to know whether the broker is the same Redis.
+        app: an existing app, used in place of one of our own; its settings stay as they are.
+        result_backend: Celery's own, for its AsyncResult and chords; None leaves results to the records.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        url: str,
+        *,
+        store_url: str,
+        stopping: threading.Event,
+        app: Celery | None = None,
+        result_backend: str | None = None,
+    ) -> None:
+        app = app if app is not None else make_app(tasks, url, result_backend)
+        super().__init__(tasks, app, store_url=store_url, stopping=stopping)
+
+    def serve(self, executor: Executor, recovery: Recovery, producer: Producer) -> None:
+        """Declare a Celery task for each task, run by `executor`."""
+        Engine(self._tasks, executor, recovery, producer, self._stopping).install(self.app)
+        for task in self._tasks:
+            declare = self.app.task(
+                name=task.name,
+                base=IdempotentTask,
+                shared=False,
+                onceq_task=task,
+                typing=False,
+                queue=task.queue,
+                acks_late=True,
+                reject_on_worker_lost=True,
+            )
+            declare(task.fn)
+
+
+def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
+    """A Celery app whose settings keep the guarantee; JSON only."""
+    app = Celery("onceq", broker=url, backend=result_backend, set_as_current=False)
+    names = sorted({"default", *(task.queue for task in tasks)})
+    app.conf.update(
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        result_expires=3600,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        result_accept_content=["json"],
+        task_default_queue="default",
+        task_queues=[kombu.Queue(name) for name in names],
+        task_track_started=result_backend is not None,
+        task_ignore_result=result_backend is None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"confirm_publish": True} if url.startswith("amqp") else {},
+        worker_send_task_events=True,
+        timezone="UTC",
+    )
+    return app

@@ -1,0 +1,107 @@
+"""The engine of one Celery app: its executor, and recovery as a step of Celery's worker."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery, bootsteps
+from celery.exceptions import Ignore, Reject
+from celery.exceptions import Retry as CeleryRetry
+
+from queues.errors import BrokerUnavailableError, StoreUnavailableError, TaskFailedError
+from queues.executor import Disposition, Done, Executor, Failed, Raised, Retrying
+from queues.idempotency.recovery import Recovery
+from queues.message import Message
+from queues.producer import Producer
+from queues.task import Tasks
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
+
+ATTRIBUTE = "onceq_engine"
+
+
+class Engine:
+    """What the tasks of one Celery app share.
+
+    Args:
+        producer: submits plain messages, so that a duplicate is answered where it is sent.
+        stopping: set when the worker ends.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        executor: Executor,
+        recovery: Recovery,
+        producer: Producer,
+        stopping: threading.Event,
+    ) -> None:
+        self.tasks = tasks
+        self.store = executor.guard.store
+        self.executor = executor
+        self.recovery = recovery
+        self.producer = producer
+        self.stopping = stopping
+
+    def install(self, app: Celery) -> None:
+        """Make this the engine of the app."""
+        setattr(app, ATTRIBUTE, self)
+
+    @staticmethod
+    def of(app: Celery) -> "Engine | None":
+        """The engine of the app; None when none was installed."""
+        engine: Engine | None = getattr(app, ATTRIBUTE, None)
+        return engine
+
+    def execute(self, message: Message) -> Disposition:
+        """What came of a delivery.
+
+        Raises:
+            Reject: no server answers and the worker is stopping; the message goes back to its queue.
+        """
+        try:
+            return self.executor.execute(message)
+        except (StoreUnavailableError, BrokerUnavailableError) as exc:
+            raise Reject(str(exc), requeue=True) from exc
+
+
+def settle(disposition: Disposition) -> Any:
+    """Tell Celery what came of a delivery: return a result, raise a failure, or have the message ignored.
+
+    Raises:
+        celery.exceptions.Ignore: ack it, run no callback and store no result.
+        celery.exceptions.Retry: another attempt is on its way.
+        BaseException: the task's own failure.
+    """
+    match disposition:
+        case Done(value):
+            return value
+        case Raised(error):
+            raise error
+        case Failed(failure, error):
+            raise error if error is not None else TaskFailedError(failure)
+        case Retrying(error, delay_ms):
+            raise CeleryRetry(str(error), exc=error, when=delay_ms / 1000)
+        case _:
+            raise Ignore(type(disposition).__name__)
+
+
+class RecoveryStep(bootsteps.StartStopStep):
+    """Runs the app's recovery beside the worker."""
+
+    def __init__(self, worker: "WorkController", **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._engine = Engine.of(worker.app)
+
+    def start(self, worker: "WorkController") -> None:
+        """Start to look for work that was left."""
+        if self._engine is not None:
+            self._engine.recovery.start()
+
+    def stop(self, worker: "WorkController") -> None:
+        """Wait for no server any more."""
+        if self._engine is not None:
+            self._engine.stopping.set()
+            self._engine.recovery.stop()
+
+    terminate = stop

@@ -1,0 +1,61 @@
+"""The engine of a Celery app that knows nothing of this library but the task class."""
+
+import os
+import threading
+
+from celery import Celery
+
+from queues.backends.celery.engine import Engine
+from queues.backends.celery.publisher import CeleryPublisher
+from queues.clock import SystemClock
+from queues.errors import InvalidOptionError
+from queues.executor import Executor
+from queues.handle import Access
+from queues.idempotency.guard import Guard
+from queues.idempotency.recovery import Recovery
+from queues.producer import Producer
+from queues.stores.redis import RedisStore
+from queues.stores.redis_async import AsyncRedisStore
+from queues.task import Tasks
+
+
+def foreign_engine(app: Celery) -> Engine:
+    """The app's engine, made at the first call.
+
+    The records are in the Redis that the app's setting `idempotency_url` names, else the environment's REDIS_URL,
+    else the app's broker where that is a Redis; their prefix is the setting `idempotency_prefix`.
+
+    Raises:
+        InvalidOptionError: none of these names a Redis.
+    """
+    engine = Engine.of(app)
+    if engine is not None:
+        return engine
+    url = records_url(app)
+    prefix = str(app.conf.get("idempotency_prefix") or "")
+    clock, stopping, tasks = SystemClock(), threading.Event(), Tasks(namespace="")
+    store, async_store = RedisStore(url, prefix=prefix), AsyncRedisStore(url, prefix=prefix)
+    publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
+    executor = Executor(tasks, Guard.over(store, clock, stopping), publisher.publish)
+    recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours)
+    access = Access(store, async_store, clock, publisher.pause)
+    producer = Producer(store, async_store, publisher, clock, access)
+    engine = Engine(tasks, executor, recovery, producer, stopping)
+    engine.install(app)
+    return engine
+
+
+def records_url(app: Celery) -> str:
+    """Where the app's records are.
+
+    Raises:
+        InvalidOptionError: nothing names a Redis.
+    """
+    broker_url = str(app.conf.broker_url or "")
+    own = app.conf.get("idempotency_url") or os.environ.get("REDIS_URL")
+    if own:
+        return str(own)
+    if broker_url.startswith(("redis://", "rediss://", "unix://")):
+        return broker_url
+    msg = "IdempotentTask needs a Redis for its records: set the app's idempotency_url, or REDIS_URL"
+    raise InvalidOptionError(msg)

@@ -1,0 +1,109 @@
+"""Our messages as Celery's, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery.app.task import Context
+
+from queues import codec
+from queues.errors import InvalidMessageError
+from queues.idempotency.key import ALGORITHM
+from queues.message import MAX_PRIORITY, Message
+from queues.producer import named
+from queues.task import AnyTask, Call
+
+HEADER = "onceq"
+"""The header that carries the key; computed at the producer, trusted at the worker."""
+CONTINUATION = ("link", "link_error", "chain", "chord", "group_id")
+"""Options that make something wait for this very message: it is always published, and always answered."""
+KEPT = (
+    *CONTINUATION,
+    "group_index",
+    "root_id",
+    "parent_id",
+    "expires",
+    "time_limit",
+    "soft_time_limit",
+    "shadow",
+    "reply_to",
+    "replaced_task_nesting",
+    "ignore_result",
+)
+
+
+def header(message: Message) -> dict[str, Any]:
+    """What travels beside the arguments."""
+    return {
+        "v": ALGORITHM,
+        "key": message.digest,
+        "fingerprint": message.fingerprint,
+        "retries": message.retries,
+        "priority": message.priority,
+        "created": message.created_ms,
+    }
+
+
+def native_arguments(message: Message, task: AnyTask) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments as Celery is to carry them; a foreign task's go through Celery's own serializer unchanged."""
+    if task.is_foreign:
+        return tuple(message.args), dict(message.kwargs)
+    return tuple(codec.plain(message.args)), codec.plain(dict(message.kwargs))
+
+
+def carries_continuation(options: Mapping[str, Any]) -> bool:
+    """Whether a callback, chain, chord or group waits for this very message."""
+    return any(options.get(name) for name in CONTINUATION)
+
+
+def from_request(request: Context, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Message:
+    """Our view of the message that a worker runs; its key is computed here when its producer did not.
+
+    Raises:
+        InvalidMessageError: the header that should carry the key does not.
+        InvalidArgumentsError, UnencodableError: the arguments make no key.
+    """
+    if not task.is_foreign:
+        args, kwargs = tuple(codec.restored([*args])), codec.restored(dict(kwargs))
+    head = (request.headers or {}).get(HEADER)
+    if head is None:
+        digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
+        head = {"key": digest, "fingerprint": fingerprint, "retries": 0, "priority": task.priority, "created": 0}
+    _check(head)
+    options = kept_options(request)
+    return Message(
+        id=str(request.id),
+        task=task.name,
+        queue=str((request.delivery_info or {}).get("routing_key") or task.queue),
+        digest=head["key"],
+        args=args,
+        kwargs=kwargs,
+        fingerprint=head["fingerprint"],
+        retries=request.retries if task.is_foreign else head["retries"],
+        priority=head["priority"],
+        created_ms=head["created"],
+        options={"celery": options} if options else {},
+    )
+
+
+def kept_options(request: Context) -> dict[str, Any]:
+    """The options that a copy of the message must have; none for a plain message, which any backend can carry."""
+    options = request.as_execution_options()
+    options["ignore_result"] = request.ignore_result
+    has_own_wishes = carries_continuation(options) or any(
+        options.get(name) for name in ("expires", "time_limit", "soft_time_limit", "shadow")
+    )
+    if not has_own_wishes:
+        return {}
+    return {name: options[name] for name in KEPT if options.get(name)}
+
+
+def redis_priority(priority: int) -> int:
+    """Celery's priority on Redis, where 0 goes first."""
+    return MAX_PRIORITY - priority
+
+
+def _check(head: Any) -> None:
+    expected: Mapping[str, type] = {"key": str, "fingerprint": str, "retries": int, "priority": int, "created": int}
+    if not isinstance(head, dict) or not all(isinstance(head.get(name), kind) for name, kind in expected.items()):
+        msg = f"the header {HEADER!r} is not what this library writes: {str(head)[:80]!r}"
+        raise InvalidMessageError(msg)

@@ -1,0 +1,135 @@
+"""Publish to Celery's queues, on Redis or on RabbitMQ."""
+
+import base64
+import json
+import threading
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import celery
+import kombu.exceptions
+import kombu.serialization
+from celery import Celery, signals
+
+from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
+from queues.errors import BrokerUnavailableError
+from queues.idempotency.state import Publication
+from queues.message import Message
+from queues.redis_url import is_same_redis
+from queues.task import Tasks
+
+BROKER_ERRORS = (kombu.exceptions.OperationalError, OSError)
+PRIORITY_SEPARATOR = "\x06\x16"
+
+
+class CeleryPublisher:
+    """Puts messages on the queues of a Celery app.
+
+    Args:
+        store_url: of the records, to know whether the broker is the same Redis.
+        stopping: set when the queue is closed.
+    """
+
+    name = "celery"
+    failures: tuple[type[BaseException], ...] = ()
+
+    def __init__(self, tasks: Tasks, app: Celery, *, store_url: str, stopping: threading.Event) -> None:
+        self.app = app
+        self._tasks = tasks
+        self._stopping = stopping
+        self._is_in_store = is_same_redis(str(app.conf.broker_url or ""), store_url)
+
+    def publish(self, message: Message, delay_ms: int = 0) -> None:
+        """Put the message on its queue; a delay is Celery's own countdown."""
+        task = self._tasks.get(message.task)
+        args, kwargs = native_arguments(message, task)
+        options: dict[str, Any] = dict(message.options.get("celery", {}))
+        if not task.is_foreign:
+            options["priority"] = self._native_priority(message.priority)
+        try:
+            celery.Task.apply_async(
+                self.app.tasks[message.task],
+                args,
+                kwargs,
+                task_id=message.id,
+                headers={HEADER: header(message)},
+                countdown=delay_ms / 1000 or None,
+                queue=message.queue,
+                retries=message.retries if task.is_foreign else 0,
+                add_to_parent=False,
+                **options,
+            )
+        except BROKER_ERRORS as exc:
+            msg = f"Celery's broker did not take {message.id}: {type(exc).__name__}: {exc}"
+            raise BrokerUnavailableError(msg) from exc
+
+    def publish_many(self, messages: Sequence[tuple[Message, int]]) -> None:
+        """Put many on their queues."""
+        for message, delay_ms in messages:
+            self.publish(message, delay_ms)
+
+    def publication(self, message: Message, delay_ms: int) -> Publication | None:
+        """What Celery's transport does to publish, where the queue is in the store's Redis."""
+        if not self._is_in_store or message.options or _is_watched(self.app):
+            return None
+        task = self._tasks.get(message.task)
+        priority = 0 if task.is_foreign else redis_priority(message.priority)
+        args, kwargs = native_arguments(message, task)
+        headers, properties, body, _ = self.app.amqp.as_task_v2(
+            message.id,
+            message.task,
+            args,
+            kwargs,
+            countdown=delay_ms / 1000 or None,
+            retries=message.retries if task.is_foreign else 0,
+        )
+        content_type, encoding, data = kombu.serialization.dumps(body, serializer="json")
+        envelope = {
+            "body": base64.b64encode(data.encode()).decode(),
+            "content-encoding": encoding,
+            "content-type": content_type,
+            "headers": {**headers, HEADER: header(message)},
+            "properties": {
+                **properties,
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": message.queue},
+                "priority": priority,
+                "body_encoding": "base64",
+                "delivery_tag": str(uuid.uuid4()),
+            },
+        }
+        return Publication(self._list_key(message.queue, priority), json.dumps(envelope).encode(), is_left=True)
+
+    def is_ours(self, message: Message) -> bool:
+        """Whether no other backend's options are in it."""
+        return not message.options.keys() - {"celery"}
+
+    def pause(self, ms: int) -> None:
+        """Let `ms` pass, or less when the queue is closed."""
+        self._stopping.wait(ms / 1000)
+
+    def close(self) -> None:
+        """Close the connections to the broker."""
+        self.app.close()
+
+    def _native_priority(self, priority: int) -> int:
+        return redis_priority(priority) if self._is_redis else priority
+
+    @property
+    def _is_redis(self) -> bool:
+        return str(self.app.conf.broker_url or "").startswith(("redis", "rediss", "unix", "sentinel"))
+
+    def _list_key(self, queue: str, priority: int) -> str:
+        options = self.app.conf.broker_transport_options
+        steps = options.get("priority_steps") or [0, 3, 6, 9]
+        step = max((step for step in steps if step <= priority), default=steps[0])
+        name = f"{queue}{options.get('sep', PRIORITY_SEPARATOR)}{step}" if step else queue
+        return f"{options.get('global_keyprefix', '')}{name}"
+
+
+def _is_watched(app: Celery) -> bool:
+    # What watches publications would not see what a script pushes.
+    receivers = signals.before_task_publish.receivers or signals.after_task_publish.receivers
+    conf = app.conf
+    return bool(receivers or conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json")

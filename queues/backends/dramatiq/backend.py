@@ -1,0 +1,161 @@
+"""Dramatiq as a backend: one actor a task, on Redis or on RabbitMQ."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dramatiq
+import pika.exceptions
+import redis.exceptions
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import current_millis, dq_name
+from dramatiq.errors import BrokerConnectionError
+from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExceeded
+
+from queues.backends.dramatiq.deliveries import Deliveries, settle
+from queues.backends.dramatiq.messages import from_native, to_native
+from queues.errors import BrokerUnavailableError, InvalidOptionError
+from queues.executor import Executor
+from queues.idempotency.recovery import Recovery
+from queues.idempotency.state import Publication
+from queues.message import Message
+from queues.producer import Producer
+from queues.redis_url import is_same_redis
+from queues.task import AnyTask, Tasks
+
+logger = logging.getLogger(__name__)
+BROKER_ERRORS = (BrokerConnectionError, pika.exceptions.AMQPError, redis.exceptions.RedisError, OSError)
+
+
+class DramatiqBackend:
+    """Publishes to Dramatiq's queues; `dramatiq module:broker` runs the worker.
+
+    Args:
+        url: `redis://`, `rediss://`, `unix://` or `amqp://` of the broker.
+        store_url: of the records, to know whether the broker is the same Redis.
+        broker: an existing broker, used in place of `url`.
+
+    Raises:
+        InvalidOptionError: a URL of another scheme.
+    """
+
+    name = "dramatiq"
+    failures = (TimeLimitExceeded,)
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        url: str,
+        *,
+        store_url: str,
+        stopping: threading.Event,
+        broker: dramatiq.Broker | None = None,
+    ) -> None:
+        self._tasks = tasks
+        self._stopping = stopping
+        self.broker = broker if broker is not None else make_broker(url)
+        self._is_in_store = isinstance(self.broker, RedisBroker) and is_same_redis(url, store_url)
+        self._deliveries = Deliveries(stopping)
+        self.broker.add_middleware(self._deliveries)
+        # A middleware that watches what is enqueued would not see what a script pushes.
+        self._is_in_store = self._is_in_store and not any(watches_enqueue(m) for m in self.broker.middleware)
+
+    def serve(self, executor: Executor, recovery: Recovery, producer: Producer) -> None:
+        """Declare an actor for each task, run by `executor`."""
+        del producer  # Dramatiq's own senders are not answered at the producer
+        self._deliveries.recover_with(recovery)
+        for task in self._tasks:
+            declare = dramatiq.actor(
+                actor_name=task.name,
+                queue_name=task.queue,
+                broker=self.broker,
+                max_retries=0,
+                time_limit=float("inf"),
+            )
+            declare(self._runner(task, executor))
+
+    def _runner(self, task: AnyTask, executor: Executor) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            native = self._deliveries.message
+            if native is None:
+                return task(*args, **kwargs)
+            try:
+                disposition = executor.execute(from_native(native, task))
+            except Shutdown as exc:
+                # The executor has put a copy back on the queue.
+                raise SkipMessage("the worker shuts down") from exc
+            value = settle(disposition, native)
+            return value if self._takes_results(native.options) else None
+
+        return run
+
+    def _takes_results(self, options: dict[str, Any]) -> bool:
+        # Dramatiq warns of every result that nothing in its own pipeline takes.
+        has_results = any(isinstance(m, dramatiq.results.Results) for m in self.broker.middleware)
+        return has_results or options.get("pipe_target") is not None
+
+    def publish(self, message: Message, delay_ms: int = 0) -> None:
+        """Put the message on its queue, or on its queue of delayed messages."""
+        native = to_native(message, self._tasks.get(message.task))
+        try:
+            self.broker.enqueue(native, delay=delay_ms or None)
+        except BROKER_ERRORS as exc:
+            msg = f"Dramatiq's broker did not take {message.id}: {type(exc).__name__}: {exc}"
+            raise BrokerUnavailableError(msg) from exc
+
+    def publish_many(self, messages: Sequence[tuple[Message, int]]) -> None:
+        """Put many on their queues."""
+        for message, delay_ms in messages:
+            self.publish(message, delay_ms)
+
+    def publication(self, message: Message, delay_ms: int) -> Publication | None:
+        """What Dramatiq's own script does to enqueue, where the queue is in the store's Redis."""
+        if not self._is_in_store:
+            return None
+        broker: Any = self.broker
+        entry = str(uuid.uuid4())
+        native = to_native(message, self._tasks.get(message.task)).copy(options={"redis_message_id": entry})
+        queue = native.queue_name
+        if delay_ms:
+            queue = dq_name(queue)
+            native = native.copy(queue_name=queue, options={"eta": current_millis() + delay_ms})
+        list_key = f"{broker.namespace}:{queue}"
+        return Publication(
+            list_key, entry.encode(), is_left=False, hash_key=f"{list_key}.msgs", payload=native.encode()
+        )
+
+    def is_ours(self, message: Message) -> bool:
+        """Whether no other backend's options are in it."""
+        return not message.options.keys() - {"dramatiq"}
+
+    def pause(self, ms: int) -> None:
+        """Let `ms` pass, or less when the queue is closed."""
+        self._stopping.wait(ms / 1000)
+
+    def close(self) -> None:
+        """Close the connections to the broker."""
+        self.broker.close()
+
+
+def make_broker(url: str) -> dramatiq.Broker:
+    """A broker for a URL.
+
+    Raises:
+        InvalidOptionError: the scheme is neither Redis's nor AMQP's.
+    """
+    scheme = url.partition("://")[0]
+    if scheme in ("redis", "rediss", "unix"):
+        return RedisBroker(url=url)  # type: ignore[no-untyped-call] # dramatiq
+    if scheme in ("amqp", "amqps"):
+        return RabbitmqBroker(url=url, confirm_delivery=True)
+    msg = f"not a broker's URL (redis://, rediss://, unix://, amqp:// or amqps://): it begins with {scheme[:16]!r}"
+    raise InvalidOptionError(msg)
+
+
+def watches_enqueue(middleware: Middleware) -> bool:
+    """Whether the middleware has a hook for enqueuing of its own."""
+    kind = type(middleware)
+    return kind.before_enqueue is not Middleware.before_enqueue or kind.after_enqueue is not Middleware.after_enqueue

@@ -1,0 +1,81 @@
+"""Our messages as Dramatiq's, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dramatiq
+from dramatiq.broker import MessageProxy
+
+from queues import codec
+from queues.errors import InvalidMessageError
+from queues.idempotency.key import ALGORITHM
+from queues.message import Message
+from queues.producer import named
+from queues.task import AnyTask, Call
+
+HEADER = "onceq"
+"""The option that carries the key; computed at the producer, trusted at the worker."""
+TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
+Native = dramatiq.Message[Any] | MessageProxy
+
+
+def header(digest: str, fingerprint: str, retries: int = 0, priority: int = 5) -> dict[str, Any]:
+    """What travels beside the arguments."""
+    return {"v": ALGORITHM, "key": digest, "fingerprint": fingerprint, "retries": retries, "priority": priority}
+
+
+def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
+    """The Dramatiq message that asks for the same run."""
+    options: dict[str, Any] = dict(message.options.get("dramatiq", {}))
+    options[HEADER] = header(message.digest, message.fingerprint, message.retries, message.priority)
+    if task.is_foreign:
+        args, kwargs = message.args, dict(message.kwargs)
+    else:
+        args, kwargs = tuple(codec.plain(message.args)), codec.plain(dict(message.kwargs))
+    return dramatiq.Message(
+        queue_name=message.queue,
+        actor_name=message.task,
+        args=args,
+        kwargs=kwargs,
+        options=options,
+        message_id=message.id,
+        **({"message_timestamp": message.created_ms} if message.created_ms else {}),
+    )
+
+
+def from_native(native: Native, task: AnyTask) -> Message:
+    """Our view of a Dramatiq message; its key is computed here when its producer did not.
+
+    Raises:
+        InvalidMessageError: the option that should carry the key does not.
+        InvalidArgumentsError, UnencodableError: the arguments make no key.
+    """
+    args, kwargs = tuple(native.args), dict(native.kwargs)
+    if not task.is_foreign:
+        args, kwargs = tuple(codec.restored([*args])), codec.restored(kwargs)
+    head = native.options.get(HEADER)
+    if head is None:
+        digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
+        head = header(digest, fingerprint)
+    _check(head)
+    others = {name: value for name, value in native.options.items() if name not in TRANSIENT}
+    return Message(
+        id=native.message_id,
+        task=native.actor_name,
+        queue=native.queue_name,
+        digest=head["key"],
+        args=args,
+        kwargs=kwargs,
+        fingerprint=head["fingerprint"],
+        retries=int(native.options.get("retries", 0)) if task.is_foreign else head["retries"],
+        priority=head["priority"],
+        created_ms=native.message_timestamp,
+        options={"dramatiq": others} if others else {},
+    )
+
+
+def _check(head: Any) -> None:
+    expected: Mapping[str, type] = {"key": str, "fingerprint": str, "retries": int, "priority": int}
+    if not isinstance(head, dict) or not all(isinstance(head.get(name), kind) for name, kind in expected.items()):
+        msg = f"the option {HEADER!r} is not what this library writes: {str(head)[:80]!r}"
+        raise InvalidMessageError(msg)

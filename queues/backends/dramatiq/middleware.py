@@ -1,0 +1,164 @@
+"""Idempotency for any Dramatiq application: `broker.add_middleware(Idempotency("redis://..."))`."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+from dramatiq.broker import Broker, MessageProxy
+
+from queues.backends.dramatiq.backend import BROKER_ERRORS
+from queues.backends.dramatiq.deliveries import Deliveries, settle
+from queues.backends.dramatiq.messages import HEADER, from_native, header, to_native
+from queues.clock import SystemClock
+from queues.errors import BrokerUnavailableError, StoreUnavailableError
+from queues.executor import Executor, Raised
+from queues.idempotency import envelope
+from queues.idempotency.guard import Guard
+from queues.idempotency.recovery import Recovery
+from queues.idempotency.store import Store
+from queues.message import Message
+from queues.producer import named
+from queues.run import Run
+from queues.stores.redis import RedisStore
+from queues.task import Call, Once, Task, Tasks
+
+logger = logging.getLogger(__name__)
+
+
+class Idempotency(Deliveries):
+    """Guards actors, so that each message takes effect once however often it is delivered or sent.
+
+    The actor's function is wrapped when the actor is declared; an actor that is called directly is a plain call.
+    Retries, time limits, pipelines and groups stay Dramatiq's: a delivery that finds the work done returns the
+    stored result to them.
+
+    Args:
+        url: of the Redis that keeps the records; `REDIS_URL`'s form.
+        once: how each actor is kept to one effect, unless `@actor(once=Once(...))` says otherwise.
+        all_actors: whether every actor is guarded, or only those declared with `idempotent=True`.
+        prefix: stands before every key of the records.
+        store: used in place of `url`.
+    """
+
+    def __init__(
+        self,
+        url: str = "redis://127.0.0.1:6379/0",
+        *,
+        once: Once = Once(),  # noqa: B008 - immutable
+        all_actors: bool = True,
+        prefix: str = "",
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(threading.Event())
+        self._once = once
+        self._all_actors = all_actors
+        self._store = store if store is not None else RedisStore(url, prefix=prefix)
+        self._guard = Guard.over(self._store, SystemClock(), self._stopping)
+        self._tasks = Tasks(namespace="")
+
+    @property
+    def actor_options(self) -> set[str]:
+        """`idempotent` (a bool) and `once` (an `Once`)."""
+        return {"idempotent", "once"}
+
+    def after_declare_actor(self, broker: Broker, actor: dramatiq.Actor[Any, Any]) -> None:
+        """Wrap the actor's function, and check its arguments when it is sent."""
+        if not actor.options.get("idempotent", self._all_actors):
+            return
+        task = self._tasks.add(
+            Task(
+                actor.fn,
+                tasks=self._tasks,
+                name=actor.actor_name,
+                queue=actor.queue_name,
+                once=actor.options.get("once", self._once),
+                max_retries=None,
+            )
+        )
+        executor = Executor(self._tasks, self._guard, self._publisher(broker), failures=(BaseException,))
+        actor.fn = self._guarded(task, executor)
+        actor.send_with_options = self._checked(task, actor.send_with_options)  # type: ignore[method-assign] # an actor is a plain object
+        self.recover_with(
+            Recovery(
+                self._store,
+                self._tasks,
+                "dramatiq",
+                self._publisher(broker),
+                lambda message: not message.options.keys() - {"dramatiq"},
+            )
+        )
+
+    def before_enqueue(self, broker: Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
+        """Put the key into the message; and when it is another attempt of this run, write that it is waited for."""
+        if message.actor_name not in self._tasks:
+            return
+        task = self._tasks.get(message.actor_name)
+        if HEADER not in message.options:
+            args, kwargs = tuple(message.args), dict(message.kwargs)
+            message.options[HEADER] = header(*named(task, Call(args, kwargs), task.bind(args, kwargs)))
+        run = self._open_run
+        if run is not None and run.message.id == message.message_id:
+            self._end(lambda: self._guard.wait(run, task.policy, from_native(message, task), delay or 0))
+
+    def before_ack(self, broker: Broker, message: MessageProxy) -> None:
+        """Store the failure of a run that will not be tried again."""
+        self._store_failure()
+
+    def before_nack(self, broker: Broker, message: MessageProxy) -> None:
+        """Store the failure of a run that will not be tried again."""
+        self._store_failure()
+
+    def _guarded(self, task: Task[..., Any], executor: Executor) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            native = self.message
+            if native is None or native.actor_name != task.name:
+                return task(*args, **kwargs)
+            disposition = executor.execute(from_native(native, task))
+            if isinstance(disposition, Raised):
+                self._local.raised = disposition
+            return settle(disposition, native)
+
+        return run
+
+    def _checked(self, task: Task[..., Any], send: Callable[..., Any]) -> Callable[..., Any]:
+        def send_with_options(
+            *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any
+        ) -> Any:
+            # The hook before_enqueue may raise nothing: arguments that make no key are refused here.
+            arguments = task.bind(args, kwargs or {})
+            options.setdefault(HEADER, header(*named(task, Call(tuple(args), kwargs or {}), arguments)))
+            return send(args=args, kwargs=kwargs, **options)
+
+        return send_with_options
+
+    def _publisher(self, broker: Broker) -> Callable[[Message, int], None]:
+        def publish(message: Message, delay_ms: int) -> None:
+            try:
+                broker.enqueue(to_native(message, self._tasks.get(message.task)), delay=delay_ms or None)
+            except BROKER_ERRORS as exc:
+                msg = f"Dramatiq's broker did not take {message.id}: {type(exc).__name__}: {exc}"
+                raise BrokerUnavailableError(msg) from exc
+
+        return publish
+
+    @property
+    def _open_run(self) -> Run | None:
+        raised: Raised | None = getattr(self._local, "raised", None)
+        return raised.run if raised is not None else None
+
+    def _store_failure(self) -> None:
+        raised: Raised | None = getattr(self._local, "raised", None)
+        if raised is not None:
+            failure = envelope.of_failure(envelope.failure_of(raised.error))
+            policy = self._tasks.get(raised.run.message.task).policy
+            self._end(lambda: self._guard.fail(raised.run, policy, failure))
+
+    def _end(self, step: Callable[[], object]) -> None:
+        self._local.raised = None
+        try:
+            step()
+        except StoreUnavailableError as exc:
+            # The lease ends by itself, and the next delivery takes the work over.
+            logger.warning("the end of a failed run was not written: %s", exc)
