@@ -7,6 +7,7 @@ from queues.errors import Failure, QueueError
 from queues.factory import connect
 from queues.handle import Decision, Handle, Progress, Status
 from queues.idempotency.state import State
+from queues.idempotency.store import WorkerInfo
 from queues.run import current
 from queues.task import Call, Once, Task, Tasks
 
@@ -25,6 +26,7 @@ __all__ = [
     "Status",
     "Task",
     "Tasks",
+    "WorkerInfo",
     "connect",
     "current",
     "errors",

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +126,8 @@ class Executor:
             case Kind.CONFLICT:
                 error = KeyConflictError(message.digest)
                 return Failed(envelope.failure_of(error), error)
+            case Kind.BUSY_SELF if policy.lossy:
+                return Dropped()  # the run of this very message will answer
             case _ if policy.lossy:
                 return Done(skipped(message.task, answer.owner), is_replay=True)
             case _:
@@ -193,7 +196,7 @@ class Executor:
         if not task.policy.fail_open:
             return self._defer(message, STORE_AWAY_DELAY_MS, str(error))
         logger.warning("%s runs unguarded: %s", message.id, error)
-        run = Run(message, token=0, lease_ms=0, attempt=message.retries + 1, created_ms=0)
+        run = Run(message, token=time.time_ns() // 1000, lease_ms=0, attempt=message.retries + 1, created_ms=0)
         try:
             return Done(call(task, run))
         except self._failures as exc:

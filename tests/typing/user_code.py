@@ -1,0 +1,36 @@
+"""What a user's type checker sees; `test_typing.py` compares each `# E:` and `# R:` with mypy's words."""
+
+import queues
+
+tasks = queues.Tasks(namespace="typed")
+
+
+@tasks.task
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@tasks.task(queue="documents", once=queues.Once(ttl=60), backoff=queues.Backoff(60))
+async def read(path: str) -> dict[str, object]:
+    return {"path": path}
+
+
+reveal_type(add)  # R: queues.task.Task[[a: int, b: int =], int]
+reveal_type(add(1))  # R: int
+reveal_type(add.send(1, b=2))  # R: queues.handle.Handle
+add.send("one")  # E: Argument 1 to "send" of "Task" has incompatible type "str"; expected "int"
+add.send()  # E: Missing positional argument "a" in call to "send" of "Task"
+add.send(1, c=2)  # E: Unexpected keyword argument "c" for "send" of "Task"
+read.send(1)  # E: Argument 1 to "send" of "Task" has incompatible type "int"; expected "str"
+
+
+async def main() -> None:
+    reveal_type(await read("x"))  # R: dict[str, object]
+    reveal_type(await read.send_async("x"))  # R: queues.handle.Handle
+
+
+queue = queues.connect(tasks, backend="memory")
+reveal_type(queue)  # R: queues.client.Queue
+reveal_type(add.send(1).state)  # R: queues.idempotency.state.State
+reveal_type(queues.current.token)  # R: int
+queues.Once(on_duplicate="maybe")  # E: Argument "on_duplicate" to "Once" has incompatible type
