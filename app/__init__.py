@@ -1,0 +1,1 @@
+"""The service: documents and websites in, cited answers out."""
