@@ -1,0 +1,1 @@
+"""Pages from the web, through one client that checks every address."""
