@@ -1,5 +1,6 @@
 """How long to wait before the next attempt."""
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -26,14 +27,17 @@ class Backoff:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.base_s <= self.max_s and self.factor >= 1 and 0 <= self.jitter <= 1):
+        is_finite = math.isfinite(self.base_s + self.factor + self.max_s)
+        if not (is_finite and 0 <= self.base_s <= self.max_s and self.factor >= 1 and 0 <= self.jitter <= 1):
             msg = f"{self!r}: needs 0 <= base_s <= max_s, factor >= 1 and 0 <= jitter <= 1"
             raise InvalidOptionError(msg)
 
     def delay_ms(self, retries: int) -> int:
         """The wait in ms after `retries` earlier retries; 0 asks for the first wait."""
-        # The exponent is bounded: a float overflows near 2**1024.
-        wait_s = min(self.base_s * self.factor ** min(retries, 64), self.max_s)
+        try:
+            wait_s = min(self.base_s * self.factor**retries, self.max_s)
+        except OverflowError:
+            wait_s = self.max_s if self.base_s else 0.0
         return round(1000 * wait_s * (1 - self.jitter * random.random()))
 
 

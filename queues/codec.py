@@ -32,7 +32,7 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     UUID: ("uuid", str),
 }
 _DECODERS: dict[str, Callable[[Any], Any]] = {
-    "bytes": base64.b64decode,
+    "bytes": lambda v: base64.b64decode(v, validate=True),
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time.fromisoformat,
@@ -63,7 +63,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {TAG: [tag, encode(value)]}
     if kind in (set, frozenset):
         items = [plain(item, depth + 1) for item in value]
-        return {TAG: [kind.__name__, sorted(items, key=json.dumps)]}
+        return {TAG: [kind.__name__, sorted(_distinct(items), key=json.dumps)]}
     return plain(simplified(value), depth + 1)
 
 
@@ -115,7 +115,7 @@ def restored(value: Any) -> Any:
         if tag in ("set", "frozenset"):
             return {"set": set, "frozenset": frozenset}[tag](_hashable(restored(item)) for item in encoded)
         return _DECODERS[tag](encoded)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as exc:
         msg = f"a value tagged {str(value[TAG])[:80]!r} cannot be read: {exc!r}"
         raise InvalidMessageError(msg) from exc
 
@@ -156,7 +156,27 @@ def utc_microseconds(moment: datetime) -> int:
 def _plain_dict(value: dict[Any, Any], depth: int) -> Any:
     if all(type(key) is str for key in value) and TAG not in value:
         return {key: plain(item, depth + 1) for key, item in value.items()}
-    return {TAG: ["dict", [[plain(key, depth + 1), plain(item, depth + 1)] for key, item in value.items()]]}
+    keys = _distinct([plain(key, depth + 1) for key in value])
+    return {TAG: ["dict", [[key, plain(item, depth + 1)] for key, item in zip(keys, value.values(), strict=True)]]}
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    """The encoded members of a set, or keys of a dict; each must come back as another hashable value."""
+    for item in items:
+        _check_hashable(item)
+    if len({json.dumps(item) for item in items}) != len(items):
+        msg = "two members or keys, different here, would be the same after they were sent"
+        raise UnencodableError(msg)
+    return items
+
+
+def _check_hashable(item: Any) -> None:
+    if isinstance(item, list):
+        for part in item:
+            _check_hashable(part)
+    elif isinstance(item, dict) and (TAG not in item or item[TAG][0] in ("dict", "set")):
+        msg = "a member of a set, or a key of a dict, would not be hashable after it was sent"
+        raise UnencodableError(msg)
 
 
 def _hashable(value: Any) -> Any:

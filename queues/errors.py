@@ -120,6 +120,9 @@ class LeaseLostError(QueueError):
 class TaskCancelledError(QueueError):
     """Somebody cancelled the task."""
 
+    code = "cancelled"
+    """As in the failure that a store writes for work that had not begun."""
+
     def __init__(self, key: str) -> None:
         super().__init__(f"the task of key {key} was cancelled")
         self.key = key

@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 
 from queues.clock import Clock, SystemClock
+from queues.errors import TaskNotFoundError
 from queues.executor import Disposition, Executor, Failed
+from queues.idempotency.envelope import failure_of
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.state import Publication
 from queues.message import MAX_PRIORITY, Message
@@ -75,7 +77,11 @@ class MemoryBackend:
             message = self._next()
         if message is None or self._executor is None:
             return None
-        disposition = self._executor.execute(message)
+        try:
+            disposition = self._executor.execute(message)
+        except TaskNotFoundError as exc:
+            # Whoever waits for another result must not get this message's error.
+            disposition = Failed(failure_of(exc), exc)
         if isinstance(disposition, Failed):
             self.dead_letters.append(message)
         return disposition

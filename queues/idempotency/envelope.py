@@ -1,12 +1,14 @@
 """How an outcome is stored: in an envelope, so that a stored None, 0, [] or False is an outcome like any other."""
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from queues import codec
 from queues.errors import Failure, InvalidMessageError, UnencodableError
 
 MAX_MESSAGE_CHARS = 2_000
+MAX_CODE_CHARS = 200
 MAX_TRACEBACK_CHARS = 8_000
 
 
@@ -56,11 +58,22 @@ def failure_of(error: BaseException) -> Failure:
     """What is stored of an exception; characters that have no encoding are replaced."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    code = getattr(error, "code", None)
-    frames = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARS:]
+    code = _told(lambda: getattr(error, "code", None))
+    text = _told(lambda: str(error)) or ""
+    frames = _told(lambda: "".join(traceback.format_exception(error))) or ""
     return Failure(
-        name, _clean(str(error))[:MAX_MESSAGE_CHARS], code if isinstance(code, str) else None, _clean(frames)
+        name,
+        _clean(text)[:MAX_MESSAGE_CHARS],
+        _clean(code)[:MAX_CODE_CHARS] if isinstance(code, str) else None,
+        _clean(frames[-MAX_TRACEBACK_CHARS:]),
     )
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except Exception as exc:  # noqa: BLE001 - a task's exception may run any code when it is asked
+        return f"<{type(exc).__name__} while the error was read>"
 
 
 def _clean(text: str) -> str:

@@ -100,7 +100,7 @@ def _write(value: Any, parts: list[bytes], depth: int) -> None:  # noqa: C901 - 
     elif kind is bool:
         parts.append(b"t" if value else b"f")
     elif kind is int:
-        _tagged(b"i", b"%d" % value, parts)
+        _tagged(b"i", _decimal(value), parts)
     elif kind is float:
         _tagged(b"d", repr(value + 0.0).encode(), parts)  # + 0.0 makes -0.0 equal 0.0
     elif kind in (list, tuple):
@@ -129,6 +129,9 @@ def _write_scalar(value: Any, parts: list[bytes]) -> bool:
             _tagged(b"T", b"%d" % utc_microseconds(value), parts)
         case date():
             _tagged(b"y", value.isoformat().encode(), parts)
+        case time() if (offset := value.utcoffset()) is not None:
+            moment = timedelta(hours=value.hour, minutes=value.minute, seconds=value.second) - offset
+            _tagged(b"H", b"%d" % (moment // timedelta(microseconds=1) + value.microsecond), parts)
         case time():
             _tagged(b"h", value.isoformat(timespec="microseconds").encode(), parts)
         case timedelta():
@@ -141,6 +144,14 @@ def _write_scalar(value: Any, parts: list[bytes]) -> bool:
         case _:
             return False
     return True
+
+
+def _decimal(value: int) -> bytes:
+    try:
+        return b"%d" % value
+    except ValueError as exc:  # Python's limit of 4,300 digits
+        msg = f"an integer of {value.bit_length()} bits cannot be sent"
+        raise UnencodableError(msg) from exc
 
 
 def _exact(value: Decimal) -> str:

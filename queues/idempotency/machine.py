@@ -83,7 +83,7 @@ def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  
 
 def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
     """Reserve the work, or say who has it or what came of it."""
-    if record is None or (record.state is State.FAILED and not record.is_cached):
+    if record is None or _is_spent(record, request.message_id):
         help_at_ms = now_ms + request.help_after_ms
         reserved = Record(
             State.QUEUED,
@@ -120,8 +120,8 @@ def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
     """Give the right to run, or say why not."""
     if record is None:
         return _run(None, request, now_ms)
-    if record.state is State.FAILED and not record.is_cached and record.owner != request.message_id:
-        return _run(replace(record, retries=request.retries, lost=0, created_ms=now_ms), request, now_ms)
+    if _is_spent(record, request.message_id):
+        return _run_anew(record, request, now_ms)
     if record.fingerprint != request.fingerprint:
         return record, Answer(Kind.CONFLICT, record.owner, record.state)
     if not record.state.is_live:
@@ -140,8 +140,10 @@ def _begin_running(record: Record, request: Begin, now_ms: int) -> Result:
     if record.until_ms > now_ms:
         kind = Kind.BUSY_SELF if record.owner == request.message_id else Kind.BUSY
         return record, Answer(kind, record.owner, State.RUNNING, wait_ms=record.until_ms - now_ms)
-    if record.is_cancelled:
+    if record.is_cancelled and record.owner == request.message_id:
         return _finish(record, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
+    if record.is_cancelled:
+        return _run_anew(record, request, now_ms)
     if record.lost >= request.max_lost:
         return _finish(record, State.DEAD, DEAD_OUTCOME, request.ttl_ms, now_ms)
     return _run(replace(record, lost=record.lost + 1), request, now_ms)
@@ -173,7 +175,7 @@ def complete(record: Record | None, request: Complete, now_ms: int) -> Result:
 def wait(record: Record | None, request: Wait, now_ms: int) -> Result:
     """Put the run that holds the token off until its next attempt; a cancelled one ends here."""
     if record is None or not _holds(record, request.token):
-        return record, _repeated(record, State.WAITING, request.token)
+        return record, _repeated_or_cancelled(record, State.WAITING, request.token)
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
     until_ms = now_ms + request.delay_ms
@@ -205,7 +207,7 @@ def fail(record: Record | None, request: Fail, now_ms: int) -> Result:
 def release(record: Record | None, request: Release, now_ms: int) -> Result:
     """Put the run that holds the token back among the queued; a cancelled one ends here."""
     if record is None or not _holds(record, request.token):
-        return record, _repeated(record, State.QUEUED, request.token)
+        return record, _repeated_or_cancelled(record, State.QUEUED, request.token)
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
     if request.is_forgotten:
@@ -240,6 +242,15 @@ def help_(record: Record | None, request: Help, now_ms: int) -> Result:
     if record is None or not record.state.is_live or record.help_at_ms > now_ms:
         return record, Answer(Kind.OK)
     return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
+
+
+def _is_spent(record: Record, message_id: str) -> bool:
+    # A failure that is not cached answers its own message only.
+    return record.state is State.FAILED and not record.is_cached and record.owner != message_id
+
+
+def _run_anew(record: Record, request: Begin, now_ms: int) -> Result:
+    return _run(replace(record, retries=request.retries, lost=0, created_ms=now_ms), request, now_ms)
 
 
 def _run(record: Record | None, request: Begin, now_ms: int) -> Result:
@@ -314,6 +325,12 @@ def _repeated(record: Record | None, state: State, token: int) -> Answer:
     if record is not None and record.state is state and record.token == token:
         return Answer(Kind.OK, record.owner, state)
     return Answer(Kind.FENCED, record.owner if record else "", record.state if record else State.UNKNOWN)
+
+
+def _repeated_or_cancelled(record: Record | None, state: State, token: int) -> Answer:
+    if record is not None and record.token == token and record.outcome == CANCELLED_OUTCOME:
+        return Answer(Kind.CANCELLED, record.owner, record.state)
+    return _repeated(record, state, token)
 
 
 def _stored(record: Record) -> Answer:

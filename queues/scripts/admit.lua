@@ -15,15 +15,16 @@
 local fingerprint, id, after, ttl = ARGV[3], ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local record = load()
-if not record or is_spent(record) then
+if not record or is_spent(record, id) then
   local token = record and record.token or 0
-  redis.call('DEL', result)
+  -- First what may be refused: a queue's key of another type, a full server.
+  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[9], ARGV[10]) end
+  if KEYS[4] then redis.call(ARGV[8] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[9]) end
   redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', int(now))
   if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
   if token > 0 then redis.call('HSET', lock, 'token', int(token)) end
+  redis.call('DEL', result)
   keep_until(now + after, 0, ttl)
-  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[9], ARGV[10]) end
-  if KEYS[4] then redis.call(ARGV[8] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[9]) end
   return answer('admitted', {owner = id, state = 'queued'})
 end
 if record.fingerprint ~= fingerprint then return answer('conflict', record) end

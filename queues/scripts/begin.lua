@@ -28,6 +28,11 @@ local function run(record)
     created = created})
 end
 
+local function run_anew(record)
+  record.retries, record.lost, record.created = tonumber(ARGV[7]), 0, int(now)
+  return run(record)
+end
+
 local function begin_running(record)
   if record.execution == execution then
     return right_to_run(record)
@@ -35,10 +40,11 @@ local function begin_running(record)
   if record['until'] > now then
     return answer(record.owner == id and 'busy_self' or 'busy', record, {wait = record['until'] - now})
   end
-  if record.cancelled then
+  if record.cancelled and record.owner == id then
     finish(record, 'failed', ARGV[12], ttl)
     return stored(record)
   end
+  if record.cancelled then return run_anew(record) end
   if record.lost >= tonumber(ARGV[9]) then
     finish(record, 'dead', ARGV[11], ttl)
     return stored(record)
@@ -49,10 +55,7 @@ end
 
 local record = load()
 if not record then return run(nil) end
-if is_spent(record) and record.owner ~= id then
-  record.retries, record.lost, record.created = tonumber(ARGV[7]), 0, int(now)
-  return run(record)
-end
+if is_spent(record, id) then return run_anew(record) end
 if record.fingerprint ~= fingerprint then return answer('conflict', record) end
 if not record.is_live then return stored(record) end
 if record.state == 'running' then return begin_running(record) end

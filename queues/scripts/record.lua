@@ -60,8 +60,8 @@ local function stored(record)
 end
 
 -- A failure that is not cached answers its own message only.
-local function is_spent(record)
-  return record.state == 'failed' and not record.cached
+local function is_spent(record, id)
+  return record.state == 'failed' and not record.cached and record.owner ~= id
 end
 
 local function right_to_run(record)
@@ -74,17 +74,21 @@ local function holds(record, token)
 end
 
 -- What a repeated write is told: its first effect stands, or it never had the right.
-local function repeated(state, token)
+local function repeated(state, token, cancelled_outcome)
   local record = load()
+  if record and cancelled_outcome and record.token == token and record.outcome == cancelled_outcome then
+    return answer('cancelled', record)
+  end
   if record and record.state == state and record.token == token then
     return answer('ok', record)
   end
   return answer('fenced', record)
 end
 
+-- PEXPIRE first: a full server refuses a script whose first write needs memory, and lets the rest of it through.
 local function keep_until(help_at, last, ttl)
-  redis.call('ZADD', leases, int(help_at), digest)
   redis.call('PEXPIRE', lock, int(math.max(help_at, last) - now + ttl))
+  redis.call('ZADD', leases, int(help_at), digest)
 end
 
 local function finish(record, state, outcome, ttl, cached)
@@ -106,8 +110,8 @@ end
 
 local function help(record, after, ttl)
   local interval = math.min(after * 2 ^ math.min(record.helps, 16), math.max(after, MAX_HELP_INTERVAL_MS))
-  redis.call('HSET', lock, 'helps', int(record.helps + 1))
   keep_until(now + interval, record['until'], ttl)
+  redis.call('HSET', lock, 'helps', int(record.helps + 1))
   return answer('help', record, {message = redis.call('HGET', lock, 'message')})
 end
 

@@ -8,7 +8,7 @@
 -- Returns  ok | cancelled (stored as failed) | fenced
 
 local record, token = live(), tonumber(ARGV[3])
-if not holds(record, token) then return repeated('queued', token) end
+if not holds(record, token) then return repeated('queued', token, ARGV[6]) end
 if record.cancelled then
   finish(record, 'failed', ARGV[6], tonumber(ARGV[5]))
   return answer('cancelled', record)

@@ -10,7 +10,7 @@
 -- Returns  ok | cancelled (stored as failed) | fenced
 
 local record, token = live(), tonumber(ARGV[3])
-if not holds(record, token) then return repeated('waiting', token) end
+if not holds(record, token) then return repeated('waiting', token, ARGV[9]) end
 if record.cancelled then
   finish(record, 'failed', ARGV[9], tonumber(ARGV[8]))
   return answer('cancelled', record)

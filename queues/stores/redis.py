@@ -17,6 +17,9 @@ from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
 from queues.stores.scripts import Call, Keys
 
+TIMEOUT_S = 5.0
+"""After this long without a reply a server counts as away; the URL's own `socket_timeout` wins."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -35,12 +38,23 @@ def check_url(url: str) -> str:
         InvalidOptionError: another scheme, or a part that is malformed; the text leaves the password out.
     """
     try:
-        redis.ConnectionPool.from_url(url)
-    except ValueError as exc:
-        scheme = url.partition("://")[0]
-        msg = f"not a Redis URL (redis://, rediss:// or unix://): it begins with {scheme[:16]!r}: {exc}"
-        raise InvalidOptionError(msg) from exc
+        options = redis.ConnectionPool.from_url(url).connection_kwargs
+    except ValueError:
+        options = None
+    if options is None or options.get("decode_responses"):
+        # Nothing of the text is shown, nor the library's own error: a password may stand anywhere in it.
+        msg = "not a usable Redis URL: redis://, rediss:// or unix://, without decode_responses, is expected"
+        raise InvalidOptionError(msg)
     return url
+
+
+def connected(url: str) -> redis.Redis:
+    """A client for a URL, which connects at its first use.
+
+    Raises:
+        InvalidOptionError: as `check_url`.
+    """
+    return redis.Redis.from_url(check_url(url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
 
 class RedisStore:
@@ -63,7 +77,11 @@ class RedisStore:
     ) -> None:
         self.url = url
         self.keys = Keys(prefix)
-        self._client = client if client is not None else redis.Redis.from_url(check_url(url))
+        self._client = (
+            client
+            if client is not None
+            else redis.Redis.from_url(check_url(url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        )
         self._now_ms = now_ms
 
     def apply(self, digest: str, operation: Operation) -> Answer:
@@ -80,7 +98,7 @@ class RedisStore:
             replies = self._run_many(calls)
             missing = [i for i, r in enumerate(replies) if isinstance(r, redis.exceptions.NoScriptError)]
             if missing:
-                self._load({calls[i].script.name for i in missing})
+                self._load()
                 for i, reply in zip(missing, self._run_many([calls[i] for i in missing]), strict=True):
                     replies[i] = reply
             for reply in replies:
@@ -131,7 +149,7 @@ class RedisStore:
         """The workers that live."""
         with translated():
             oldest_ms = self._server_now_ms() - WORKER_SEEN_WITHIN_MS
-            found: Any = self._client.zrangebyscore(self.keys.workers(), oldest_ms, "+inf", withscores=True)
+            found: Any = self._client.zrangebyscore(self.keys.workers(), f"({oldest_ms}", "+inf", withscores=True)
         return worker_infos(found)
 
     def ping(self) -> None:
@@ -158,7 +176,7 @@ class RedisStore:
             try:
                 return self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
             except redis.exceptions.NoScriptError:
-                self._load({call.script.name})
+                self._load()
                 return self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
 
     def _run_many(self, calls: Sequence[Call]) -> list[Any]:
@@ -167,9 +185,10 @@ class RedisStore:
             pipe.execute_command("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.arguments)  # type: ignore[no-untyped-call] # redis-py
         return pipe.execute(raise_on_error=False)
 
-    def _load(self, names: set[str]) -> None:
-        for name in names:
-            self._client.script_load(scripts.script(name).source)
+    def _load(self) -> None:
+        # All of them: a server that knew only some would carry out a pipeline in another order.
+        for source in scripts.sources():
+            self._client.script_load(source)
 
 
 def worker_infos(found: Sequence[tuple[bytes, float]]) -> list[WorkerInfo]:

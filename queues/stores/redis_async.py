@@ -11,7 +11,7 @@ import redis.exceptions
 from queues.idempotency.state import Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
-from queues.stores.redis import check_url, translated, worker_infos
+from queues.stores.redis import TIMEOUT_S, check_url, translated, worker_infos
 from queues.stores.scripts import Call, Keys
 
 
@@ -42,7 +42,7 @@ class AsyncRedisStore:
             replies = await self._run_many(calls)
             missing = [i for i, r in enumerate(replies) if isinstance(r, redis.exceptions.NoScriptError)]
             if missing:
-                await self._load({calls[i].script.name for i in missing})
+                await self._load()
                 for i, reply in zip(missing, await self._run_many([calls[i] for i in missing]), strict=True):
                     replies[i] = reply
             for reply in replies:
@@ -67,7 +67,7 @@ class AsyncRedisStore:
         with translated():
             seconds, _ = await self._client.time()
             oldest_ms = int(seconds) * 1000 - WORKER_SEEN_WITHIN_MS
-            found: Any = await self._client.zrangebyscore(self.keys.workers(), oldest_ms, "+inf", withscores=True)
+            found: Any = await self._client.zrangebyscore(self.keys.workers(), f"({oldest_ms}", "+inf", withscores=True)
         return worker_infos(found)
 
     async def ping(self) -> None:
@@ -85,7 +85,9 @@ class AsyncRedisStore:
     def _client(self) -> redis.asyncio.Redis:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            self._clients[loop] = redis.asyncio.Redis.from_url(self._url)
+            self._clients[loop] = redis.asyncio.Redis.from_url(
+                self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+            )
         return self._clients[loop]
 
     async def _run(self, call: Call) -> Any:
@@ -94,7 +96,7 @@ class AsyncRedisStore:
             try:
                 return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
             except redis.exceptions.NoScriptError:
-                await self._load({call.script.name})
+                await self._load()
                 return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
 
     async def _run_many(self, calls: Sequence[Call]) -> list[Any]:
@@ -103,6 +105,7 @@ class AsyncRedisStore:
             pipe.execute_command("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.arguments)
         return await pipe.execute(raise_on_error=False)
 
-    async def _load(self, names: set[str]) -> None:
-        for name in names:
-            await self._client.script_load(scripts.script(name).source)
+    async def _load(self) -> None:
+        # All of them: a server that knew only some would carry out a pipeline in another order.
+        for source in scripts.sources():
+            await self._client.script_load(source)

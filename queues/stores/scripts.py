@@ -90,6 +90,13 @@ def script(name: str) -> Script:
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+def sources() -> list[str]:
+    """The text of every script."""
+    folder = resources.files("queues") / "scripts"
+    names = sorted(entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua"))
+    return [script(name).source for name in names if name != "record"]
+
+
 def call(keys: Keys, digest: str, operation: Operation, now_ms: int | None = None) -> Call:
     """The script call that carries out an operation.
 

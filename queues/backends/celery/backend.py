@@ -47,7 +47,6 @@ class CeleryBackend(CeleryPublisher):
                 shared=False,
                 onceq_task=task,
                 typing=False,
-                queue=task.queue,
                 acks_late=True,
                 reject_on_worker_lost=True,
             )
@@ -69,6 +68,7 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         result_accept_content=["json"],
         task_default_queue="default",
         task_queues=[kombu.Queue(name) for name in names],
+        task_routes={task.name: {"queue": task.queue} for task in tasks},
         task_track_started=result_backend is not None,
         task_ignore_result=result_backend is None,
         broker_connection_retry_on_startup=True,

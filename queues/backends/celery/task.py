@@ -23,6 +23,7 @@ from queues.task import AnyTask, Call, Once, Task
 
 PLAIN_OPTIONS = frozenset({"countdown", "add_to_parent"})
 """With no other option, a duplicate is answered where it is sent; else its message is published and answered."""
+ROUTES = frozenset({"queue", "exchange", "routing_key"})
 IGNORED = "celery.exceptions.Ignore"
 
 
@@ -94,6 +95,8 @@ class IdempotentTask(celery.Task):
             handle = self.engine.producer.send(self.guarded, call)
             return self._result_of(handle, add_to_parent=bool(options.get("add_to_parent", True)))
         message = message_for(self.guarded, call, 0)
+        if self.onceq_task is not None and not given & ROUTES:
+            options["queue"] = self.onceq_task.queue
         return super().apply_async(args, kwargs, **{**options, "headers": {**headers, HEADER: header(message)}})
 
     def retry(self, *args: Any, **options: Any) -> Any:

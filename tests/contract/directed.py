@@ -1,0 +1,137 @@
+"""Short stories that a random walk meets too rarely, told to the scripts beside the machine."""
+
+import time
+
+from queues.idempotency.state import Admit, Kind, Publication
+from queues.stores import scripts
+from tests.contract.lockstep import DivergenceError, Lockstep, Model
+from tests.contract.operations import (
+    DELAY_MS,
+    HELP_MS,
+    LEASE_MS,
+    TTL_MS,
+    admit,
+    begin,
+    cancel,
+    complete,
+    heartbeat,
+    help_,
+    release,
+    wait,
+)
+
+
+def every_story(lockstep: Lockstep) -> None:
+    """All of them.
+
+    Raises:
+        DivergenceError: a script did what the machine, or the story, does not.
+    """
+    on_the_clock = (many_helps, a_run_in_the_same_ms, boundaries)
+    on_the_server = (publications, server_clock, lost_index_entry, stale_index_entry)
+    for number, story in enumerate((*on_the_clock, *on_the_server)):
+        story(lockstep, Model(f"d{number}" + "0" * 38))
+
+
+def many_helps(lockstep: Lockstep, model: Model) -> None:
+    """The interval between helps doubles, up to a bound."""
+    lockstep.apply(model, admit(help_ms=1))
+    for _ in range(20):
+        lockstep.clock.advance(700_000)
+        lockstep.apply(model, help_(1))
+    lockstep.settle()
+
+
+def a_run_in_the_same_ms(lockstep: Lockstep, model: Model) -> None:
+    """Two runs of one ms have two tokens, and a cancelled run leaves nothing to the next."""
+    for execution in ("x1", "x2", "x3"):
+        lockstep.apply(model, begin("m1", execution))
+        lockstep.apply(model, release(_token(model)))
+    lockstep.apply(model, begin("m1", "x4"))
+    lockstep.apply(model, cancel())
+    lockstep.apply(model, complete(_token(model)))
+    lockstep.settle()
+
+
+def boundaries(lockstep: Lockstep, model: Model) -> None:
+    """A lease and a wait end in the ms they name; its own message need not wait; progress stays until renewed."""
+    for owner, before_due_ms in (("m2", 1), ("m2", 0), ("m1", DELAY_MS)):
+        for moment_ms in (LEASE_MS - 1, 1):
+            lockstep.apply(model, begin("m1", "x1"))
+            lockstep.clock.advance(moment_ms)
+        lockstep.apply(model, begin("m1", "x2"))
+        lockstep.apply(model, heartbeat(_token(model), '{"done":1}'))
+        lockstep.apply(model, heartbeat(_token(model)))
+        lockstep.apply(model, wait(_token(model)))
+        lockstep.clock.advance(DELAY_MS - before_due_ms)
+        lockstep.apply(model, begin(owner, "x3"))
+        lockstep.apply(model, complete(_token(model)))
+        lockstep.expire(model)
+    lockstep.settle()
+
+
+def publications(lockstep: Lockstep, model: Model) -> None:
+    """An admission is published at the asked end, once, with its payload where there is a hash."""
+    client, queue, messages = lockstep.client, f"{lockstep.prefix}queue", f"{lockstep.prefix}messages"
+    for number, (is_left, hash_key) in enumerate([(True, ""), (False, ""), (True, messages), (False, messages)]):
+        client.delete(queue, messages)
+        client.rpush(queue, "older")
+        publication = Publication(queue, b"entry", is_left, hash_key, b"payload" if hash_key else b"")
+        operation = Admit("", "m1", b"message", HELP_MS, TTL_MS, publication)
+        each = Model(f"{model.digest[:2]}{number}" + "1" * 37)
+        lockstep.apply(each, operation)
+        lockstep.apply(each, operation)
+        lockstep.settle()
+        _expect(client.lrange(queue, 0, -1), [b"entry", b"older"] if is_left else [b"older", b"entry"])
+        _expect(client.hgetall(messages), {b"entry": b"payload"} if hash_key else {})
+
+
+def server_clock(lockstep: Lockstep, model: Model) -> None:
+    """Without an injected clock, time is the server's, to the ms."""
+    for _ in range(4):
+        before_ms = time.time_ns() // 1_000_000
+        reply = _call(lockstep, scripts.call(lockstep.keys, model.digest, begin()))
+        after_ms = time.time_ns() // 1_000_000
+        _expect(before_ms * 1000 <= scripts.answer(reply).token <= after_ms * 1000, True)
+        record = scripts.record(_call(lockstep, scripts.reading(lockstep.keys, model.digest)))
+        _expect(record is not None and before_ms <= record.created_ms <= after_ms, True)
+        lockstep.client.delete(*lockstep.keys.of(model.digest))
+
+
+def lost_index_entry(lockstep: Lockstep, model: Model) -> None:
+    """Work that the index has lost is helped, not forgotten."""
+    lockstep.apply(model, admit())
+    lockstep.settle()
+    lockstep.client.zrem(lockstep.keys.of(model.digest)[2], model.digest)
+    now_ms = lockstep.clock.now_ms()
+    reply = _call(lockstep, scripts.call(lockstep.keys, model.digest, admit("m2"), now_ms))
+    _expect(scripts.answer(reply).kind, Kind.HELP)
+    _call(lockstep, scripts.call(lockstep.keys, model.digest, begin(), now_ms))
+    lockstep.client.zrem(lockstep.keys.of(model.digest)[2], model.digest)
+    _call(lockstep, scripts.call(lockstep.keys, model.digest, help_(1), now_ms))
+    # The record outlives the lease, however soon the next help is due.
+    _expect(lockstep.client.pttl(lockstep.keys.of(model.digest)[0]) > TTL_MS + LEASE_MS // 2, True)
+
+
+def stale_index_entry(lockstep: Lockstep, model: Model) -> None:
+    """Help takes the entry of a record that expired out of the index."""
+    lockstep.apply(model, admit())
+    lockstep.expire(model)
+    lockstep.apply(model, help_())
+    lockstep.settle()
+    _expect(lockstep.client.zscore(lockstep.keys.of(model.digest)[2], model.digest), None)
+
+
+def _token(model: Model) -> int:
+    return model.record.token if model.record else 0
+
+
+def _call(lockstep: Lockstep, call: scripts.Call) -> list[bytes]:
+    sha1 = lockstep.sources.get(call.script.name, call.script).sha1
+    return lockstep.client.evalsha(sha1, len(call.keys), *call.keys, *call.arguments)
+
+
+def _expect(got: object, wanted: object) -> None:
+    if got != wanted:
+        msg = f"{got!r} instead of {wanted!r}"
+        raise DivergenceError(msg)
