@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1)
     max_document_pages: int = Field(default=2000, ge=1)
     lease_s: float = Field(default=30.0, ge=0.5)
+    """Seconds after which the work of a dead worker is taken over; renewed while a task runs."""
+    worker_processes: int = Field(default=2, ge=1, le=256)
+    """Celery's, of the worker that `python -m app.run` starts."""
+    worker_threads: int = Field(default=4, ge=1, le=256)
+    """Dramatiq's, of the worker that `python -m app.run` starts."""
+    stop_within_s: float = Field(default=15.0, gt=0)
+    """How long a worker may finish what it runs when it is stopped; what is left is done after the next start."""
 
     fetch_ports: str = "80,443"
     """Ports that may be fetched from, separated by commas."""

@@ -1,0 +1,1 @@
+"""The REST interface: routes, their schemas, and who may call them."""

@@ -1,0 +1,1 @@
+"""What is kept in MongoDB, one module a collection, and the uploaded files."""
