@@ -23,7 +23,7 @@ from queues.errors import (
 )
 from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
-from queues.idempotency.state import Answer, Kind
+from queues.idempotency.state import Answer, Kind, State
 from queues.message import Message
 from queues.run import Run, StopRunError, set_current
 from queues.task import AnyTask, Once, Tasks
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 STORE_AWAY_DELAY_MS = 5_000
 MAX_JITTER_MS = 1_000
+LONGEST_BUSY_WAIT_MS = 2_000
+"""How long a copy of running work is put off. Not to the lease's end: most runs end long before theirs, and a chain
+or a chord waits for the copy's answer."""
 CANCEL_WAIT_S = 10.0
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 
@@ -115,14 +118,20 @@ class Executor:
         except StoreUnavailableError as exc:
             return self._without_store(task, message, exc)
         if run is None:
+            self._publish_following(answer.message)
             return self._answered(message, policy, answer)
-        return self._run(task, policy, run)
+        try:
+            return self._run(task, policy, run)
+        finally:
+            self._publish_following(run.following)
 
     def _answered(self, message: Message, policy: Once, answer: Answer) -> Disposition:
         match answer.kind:
             case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
                 value, failure = envelope.opened(answer.outcome)
                 return Done(value, is_replay=True) if failure is None else Failed(failure)
+            case Kind.FENCED:
+                return Dropped()  # it has run, and another run followed it
             case Kind.CONFLICT:
                 error = KeyConflictError(message.digest)
                 return Failed(envelope.failure_of(error), error)
@@ -131,7 +140,9 @@ class Executor:
             case _ if policy.lossy:
                 return Done(skipped(message.task, answer.owner), is_replay=True)
             case _:
-                return self._defer(message, answer.wait_ms, f"{answer.kind.value} until {answer.owner} ends")
+                is_running = answer.state is State.RUNNING
+                wait_ms = min(answer.wait_ms, LONGEST_BUSY_WAIT_MS) if is_running else answer.wait_ms
+                return self._defer(message, wait_ms, f"{answer.kind.value} until {answer.owner} ends")
 
     def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
         try:
@@ -184,6 +195,13 @@ class Executor:
         self.guard.insist(lambda: self._publish(message, delay_ms))
         logger.info("%s deferred by %d ms: %s", message.id, delay_ms, reason)
         return Deferred(delay_ms, reason)
+
+    def _publish_following(self, following: bytes) -> None:
+        if following:
+            try:
+                self._publish(Message.decoded(following), 0)
+            except BrokerUnavailableError as exc:
+                logger.warning("a run that follows is left to recovery: %s", exc)
 
     def _put_back(self, policy: Once, run: Run) -> bool:
         # Another worker may begin at once, from a copy, unless one already has.

@@ -26,6 +26,10 @@ class Decision(StrEnum):
     """The same work was queued or running; the handle is the first one's."""
     REPLAYED = "replayed"
     """The same work had an outcome; the handle holds it."""
+    REPLACED = "replaced"
+    """The same work was queued, and has the newer arguments now; the handle is the first one's."""
+    FOLLOWS = "follows"
+    """The same work was running; another run, with the newest arguments, will follow it."""
     SKIPPED = "skipped"
     """The same work was queued or running, and the task says `on_duplicate="skip"`."""
 

@@ -42,6 +42,10 @@ class Message:
         """The message of a later attempt."""
         return replace(self, retries=retries)
 
+    def owned_by(self, message_id: str) -> "Message":
+        """The same request under the id that stands for the work, whose arguments it replaced."""
+        return replace(self, id=message_id)
+
     def encoded(self, max_bytes: int = 0) -> bytes:
         """The message as JSON.
 

@@ -11,10 +11,10 @@ from queues.errors import AlreadyRunningError, KeyConflictError
 from queues.executor import skipped
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import key as keys
-from queues.idempotency.state import Admit, Answer, Confirm, Kind, Operation, Publication
+from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation, Publication
 from queues.idempotency.store import AsyncStore, Store
 from queues.message import Message
-from queues.task import AnyTask, Call
+from queues.task import REPLACING, AnyTask, Call
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 PUBLISH_WITHIN_MS = 10_000
@@ -49,9 +49,17 @@ class _Submission:
     def admit(self) -> Operation:
         """What reserves the work."""
         after_ms = PUBLISH_WITHIN_MS if self.publication is None else QUEUE_WAIT_MS + self.delay_ms
-        encoded = self.message.encoded(MAX_MESSAGE_BYTES)
-        ttl_ms = self.task.policy.lock_ttl_ms
-        return Admit(self.message.fingerprint, self.message.id, encoded, after_ms, ttl_ms, self.publication)
+        policy = self.task.policy
+        return Admit(
+            self.message.fingerprint,
+            self.message.id,
+            self.message.encoded(MAX_MESSAGE_BYTES),
+            after_ms,
+            policy.lock_ttl_ms,
+            self.publication,
+            DUPLICATES.get(policy.on_duplicate, Duplicate.JOIN),
+            policy.quiet_ms,
+        )
 
     @property
     def confirm(self) -> Operation:
@@ -59,6 +67,7 @@ class _Submission:
         return Confirm(self.message.id, QUEUE_WAIT_MS + self.delay_ms, self.task.policy.lock_ttl_ms)
 
 
+DUPLICATES = {"replace": Duplicate.REPLACE, "keep_last": Duplicate.FOLLOW, "debounce": Duplicate.FOLLOW}
 Steps = Generator[Ask | Publish, list[Answer], list[Handle]]
 
 
@@ -130,7 +139,7 @@ class Producer:
             admitted = [
                 s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
             ]
-            overdue = [Message.decoded(a.message) for a in answers if a.kind is Kind.HELP]
+            overdue = [Message.decoded(a.message).owned_by(a.owner) for a in answers if a.kind is Kind.HELP]
             helped = [(message, 0) for message in overdue if self._backend.is_ours(message)]
             if admitted or helped:
                 yield Publish([*((s.message, s.delay_ms) for s in admitted), *helped])
@@ -148,6 +157,10 @@ class Producer:
                 raise KeyConflictError(digest)
             case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
                 return Handle(self._access, answer.owner, digest, Decision.REPLAYED)
+            case Kind.REPLACED:
+                return Handle(self._access, answer.owner, digest, Decision.REPLACED)
+            case Kind.FOLLOWS:
+                return Handle(self._access, answer.owner, digest, Decision.FOLLOWS)
             case _ if policy.on_duplicate == "reject":
                 raise AlreadyRunningError(digest, max(answer.wait_ms, policy.lease_ms))
             case _ if policy.on_duplicate == "skip":
@@ -158,7 +171,7 @@ class Producer:
 
     def _submission(self, task: AnyTask, call: Call) -> _Submission:
         message = message_for(task, call, self._clock.now_ms())
-        delay_ms = round(call.delay * 1000)
+        delay_ms = max(round(call.delay * 1000), task.policy.quiet_ms)
         return _Submission(task, message, delay_ms, self._backend.publication(message, delay_ms))
 
 
@@ -194,6 +207,7 @@ def named(task: AnyTask, call: Call, arguments: dict[str, Any]) -> tuple[str, st
         return keys.unique_digest(), ""
     if policy.key is None:
         return keys.argument_digest(task.name, policy.version, call.scope, arguments), ""
-    # The task says that the other arguments do not matter: they make no other fingerprint.
     chosen = policy.key(**arguments) if callable(policy.key) else {name: arguments[name] for name in policy.key}
-    return keys.explicit_digest(task.name, policy.version, call.scope, chosen), ""
+    # The task says that the other arguments do not matter: they make no other fingerprint, unless the newest count.
+    fingerprint = keys.fingerprint(arguments) if policy.on_duplicate in REPLACING else ""
+    return keys.explicit_digest(task.name, policy.version, call.scope, chosen), fingerprint

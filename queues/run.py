@@ -38,6 +38,7 @@ class Run:
         self.is_lost = False
         self.is_cancelled = False
         self.is_ended = False
+        self.following = b""
         self.progress = ""
         self._lock = threading.Lock()
         self._thread_id: int | None = None

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from queues.backoff import Backoff
 from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
@@ -14,7 +14,9 @@ from queues.message import MAX_PRIORITY
 
 P = ParamSpec("P")
 R = TypeVar("R")
-OnDuplicate = Literal["join", "skip", "reject"]
+OnDuplicate = Literal["join", "skip", "reject", "replace", "keep_last", "debounce"]
+REPLACING = frozenset({"replace", "keep_last", "debounce"})
+"""Policies under which newer arguments of the same key are no conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,12 @@ class Once:
         ttl: seconds for which the outcome answers repetitions.
         lease: seconds after which the work of a dead worker may be taken over; renewed while the task runs.
         lock_ttl: seconds for which the record of unfinished work outlives its last sign of life.
-        on_duplicate: what a submission gets while the same work is queued or running: `join`, a handle to the
-            first; `skip`, an answer that says so; `reject`, AlreadyRunningError.
+        on_duplicate: what a submission does while the same work is queued or running. `join` gets a handle to the
+            first; `skip` an answer that says so; `reject` an AlreadyRunningError. The others are for work with a
+            `key`: `replace` gives queued work the newer arguments, and joins running work; `keep_last` does so
+            too, and follows a running one with one more run, of the newest arguments; `debounce` is `keep_last`
+            whose work begins when no submission came for `quiet` seconds.
+        quiet: seconds, for `debounce`.
         key: names of the arguments that make the key, or a function of the arguments that returns it; None
             takes all arguments.
         version: part of the key; change it when the task's meaning changes.
@@ -49,13 +55,17 @@ class Once:
     max_lost: int = 3
     lossy: bool = False
     fail_open: bool = False
+    quiet: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
             msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
             raise InvalidOptionError(msg)
-        if self.on_duplicate not in ("join", "skip", "reject"):
-            msg = f"on_duplicate={self.on_duplicate!r}: one of 'join', 'skip', 'reject'"
+        if self.on_duplicate not in get_args(OnDuplicate):
+            msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"
+            raise InvalidOptionError(msg)
+        if (self.quiet > 0) != (self.on_duplicate == "debounce"):
+            msg = f"quiet={self.quiet!r}: seconds above 0 with on_duplicate='debounce', and 0 with any other"
             raise InvalidOptionError(msg)
 
     @property
@@ -67,6 +77,11 @@ class Once:
     def lease_ms(self) -> int:
         """`lease` in ms."""
         return round(self.lease * 1000)
+
+    @property
+    def quiet_ms(self) -> int:
+        """`quiet` in ms."""
+        return round(self.quiet * 1000)
 
     @property
     def lock_ttl_ms(self) -> int:

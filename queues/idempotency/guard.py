@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from queues.clock import Clock
@@ -73,6 +74,9 @@ class Guard:
         answer = self.store.apply(message.digest, request)
         if answer.kind is not Kind.RUN:
             return answer, None
+        if answer.message:  # its arguments were replaced while it was queued
+            newer = Message.decoded(answer.message)
+            message = replace(message, args=newer.args, kwargs=newer.kwargs, fingerprint=newer.fingerprint)
         run = Run(
             message,
             token=answer.token,
@@ -111,7 +115,9 @@ class Guard:
     def _end(self, run: Run, operation: Operation) -> Answer:
         # The lease is renewed until the end is written: a store that is away for a while costs no second run.
         try:
-            return self.insist(lambda: self.store.apply(run.message.digest, operation))
+            answer = self.insist(lambda: self.store.apply(run.message.digest, operation))
+            run.following = answer.message
+            return answer
         finally:
             run.is_ended = True
             self._heartbeat.forget(run)

@@ -26,6 +26,7 @@ from queues.idempotency.state import (
     Cancel,
     Complete,
     Confirm,
+    Duplicate,
     Fail,
     Heartbeat,
     Help,
@@ -44,6 +45,8 @@ DEAD_OUTCOME = (
 CANCELLED_OUTCOME = (
     b'{"error":{"type":"queues.errors.TaskCancelledError","message":"the task was cancelled","code":"cancelled"}}'
 )
+NEXT_WITHIN_MS = 10_000
+"""How long a worker may take to publish the run that follows the one it ended."""
 MAX_HELP_INTERVAL_MS = 600_000
 """A message that waits in a long queue is published again ever more rarely, at last every ten minutes."""
 
@@ -82,29 +85,66 @@ def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  
 
 
 def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
-    """Reserve the work, or say who has it or what came of it."""
+    """Reserve the work, change what is queued, or say who has it or what came of it."""
     if record is None or _is_spent(record, request.message_id):
-        help_at_ms = now_ms + request.help_after_ms
-        reserved = Record(
-            State.QUEUED,
-            request.fingerprint,
-            request.message_id,
-            token=record.token if record else 0,
-            message=request.message,
-            help_at_ms=help_at_ms,
-            created_ms=now_ms,
-            expires_ms=help_at_ms + request.ttl_ms,
-        )
-        return reserved, Answer(Kind.ADMITTED, request.message_id, State.QUEUED)
-    if record.fingerprint != request.fingerprint:
-        return record, Answer(Kind.CONFLICT, record.owner, record.state)
+        return _reserve(record, request, now_ms)
+    is_other = _is_other(record, request)
     if not record.state.is_live:
-        return record, _stored(record)
-    if record.state is State.QUEUED and record.owner == request.message_id:
+        if is_other and request.duplicate is not Duplicate.JOIN:
+            return _reserve(record, request, now_ms)
+        return record, Answer(Kind.CONFLICT, record.owner, record.state) if is_other else _stored(record)
+    if record.state is State.QUEUED and record.owner == request.message_id and not is_other:
         return record, Answer(Kind.ADMITTED, record.owner, State.QUEUED)
+    if record.state is not State.RUNNING and request.duplicate is not Duplicate.JOIN:
+        return _replace(record, request, now_ms)
+    if request.duplicate is Duplicate.FOLLOW:
+        return _follow(record, request)
+    if is_other:
+        return record, Answer(Kind.CONFLICT, record.owner, record.state)
     if record.help_at_ms <= now_ms:
         return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
     return record, Answer(Kind.INFLIGHT, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
+
+
+def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
+    help_at_ms = now_ms + request.quiet_ms + request.help_after_ms
+    reserved = Record(
+        State.QUEUED,
+        request.fingerprint,
+        request.message_id,
+        token=record.token if record else 0,
+        message=request.message,
+        until_ms=now_ms + request.quiet_ms if request.quiet_ms else 0,
+        help_at_ms=help_at_ms,
+        created_ms=now_ms,
+        expires_ms=help_at_ms + request.ttl_ms,
+    )
+    return reserved, Answer(Kind.ADMITTED, request.message_id, State.QUEUED)
+
+
+def _replace(record: Record, request: Admit, now_ms: int) -> Result:
+    until_ms = max(record.until_ms, now_ms + request.quiet_ms) if request.quiet_ms else record.until_ms
+    help_at_ms = max(record.help_at_ms, now_ms + request.quiet_ms + request.help_after_ms)
+    replaced = replace(
+        record,
+        message=request.message,
+        fingerprint=request.fingerprint,
+        is_replaced=True,
+        until_ms=until_ms,
+        help_at_ms=help_at_ms,
+        expires_ms=help_at_ms + request.ttl_ms,
+    )
+    return replaced, Answer(Kind.REPLACED, record.owner, record.state)
+
+
+def _follow(record: Record, request: Admit) -> Result:
+    followed = replace(
+        record,
+        next_message=request.message,
+        next_owner=request.message_id,
+        next_fingerprint=request.fingerprint,
+    )
+    return followed, Answer(Kind.FOLLOWS, request.message_id, record.state)
 
 
 def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
@@ -122,15 +162,19 @@ def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
         return _run(None, request, now_ms)
     if _is_spent(record, request.message_id):
         return _run_anew(record, request, now_ms)
-    if record.fingerprint != request.fingerprint:
+    is_own = record.owner == request.message_id
+    if request.message_id == record.follows:
+        # It has run; its outcome gave way to the work that followed.
+        return record, Answer(Kind.FENCED, record.owner, record.state)
+    if _is_other(record, request):
         return record, Answer(Kind.CONFLICT, record.owner, record.state)
     if not record.state.is_live:
         return record, _stored(record)
     if record.state is State.RUNNING:
         return _begin_running(record, request, now_ms)
-    is_due = record.until_ms <= now_ms or record.owner == request.message_id
-    if record.state is State.WAITING and not is_due:
-        return record, Answer(Kind.BUSY, record.owner, State.WAITING, wait_ms=record.until_ms - now_ms)
+    if record.until_ms > now_ms and not (record.state is State.WAITING and is_own):
+        kind = Kind.BUSY_SELF if is_own else Kind.BUSY
+        return record, Answer(kind, record.owner, record.state, wait_ms=record.until_ms - now_ms)
     return _run(record, request, now_ms)
 
 
@@ -167,8 +211,8 @@ def heartbeat(record: Record | None, request: Heartbeat, now_ms: int) -> Result:
 def complete(record: Record | None, request: Complete, now_ms: int) -> Result:
     """Store the outcome of the run that holds the token; a repetition changes nothing."""
     if record is not None and _holds(record, request.token):
-        finished, _ = _finish(record, State.COMPLETED, request.outcome, request.ttl_ms, now_ms)
-        return finished, Answer(Kind.OK, record.owner, State.COMPLETED)
+        finished, told = _finish(record, State.COMPLETED, request.outcome, request.ttl_ms, now_ms)
+        return finished, replace(told, kind=Kind.OK, token=0, outcome=b"")
     return record, _repeated(record, State.COMPLETED, request.token)
 
 
@@ -198,9 +242,10 @@ def wait(record: Record | None, request: Wait, now_ms: int) -> Result:
 def fail(record: Record | None, request: Fail, now_ms: int) -> Result:
     """Store the failure of the run that holds the token; a repetition changes nothing."""
     if record is not None and _holds(record, request.token):
-        finished, _ = _finish(record, State.FAILED, request.outcome, request.ttl_ms, now_ms)
-        assert finished is not None  # noqa: S101 - for the type checker
-        return replace(finished, is_cached=request.is_cached), Answer(Kind.OK, record.owner, State.FAILED)
+        finished, told = _finish(
+            record, State.FAILED, request.outcome, request.ttl_ms, now_ms, is_cached=request.is_cached
+        )
+        return finished, replace(told, kind=Kind.OK, token=0, outcome=b"")
     return record, _repeated(record, State.FAILED, request.token)
 
 
@@ -210,6 +255,8 @@ def release(record: Record | None, request: Release, now_ms: int) -> Result:
         return record, _repeated_or_cancelled(record, State.QUEUED, request.token)
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
+    if request.is_forgotten and record.next_message:
+        return _next(record, now_ms, request.ttl_ms), Answer(Kind.OK, message=record.next_message)
     if request.is_forgotten:
         return None, Answer(Kind.OK)
     help_at_ms = now_ms + request.help_after_ms
@@ -231,6 +278,7 @@ def cancel(record: Record | None, request: Cancel, now_ms: int) -> Result:
         return None, Answer(Kind.FENCED)
     if not record.state.is_live:
         return record, _stored(record)
+    record = replace(record, next_message=b"", next_owner="", next_fingerprint="")
     if record.state is State.RUNNING:
         return replace(record, is_cancelled=True), Answer(Kind.OK, record.owner, State.RUNNING)
     finished, _ = _finish(record, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
@@ -244,27 +292,40 @@ def help_(record: Record | None, request: Help, now_ms: int) -> Result:
     return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
 
 
+def _is_other(record: Record, request: Admit | Begin) -> bool:
+    # Its own message may be older than the record: the arguments of queued work can be replaced.
+    is_older = record.is_replaced and record.owner == request.message_id
+    return record.fingerprint != request.fingerprint and not is_older
+
+
 def _is_spent(record: Record, message_id: str) -> bool:
     # A failure that is not cached answers its own message only.
     return record.state is State.FAILED and not record.is_cached and record.owner != message_id
 
 
 def _run_anew(record: Record, request: Begin, now_ms: int) -> Result:
-    return _run(replace(record, retries=request.retries, lost=0, created_ms=now_ms), request, now_ms)
+    anew = replace(record, retries=request.retries, lost=0, is_replaced=False, follows="", created_ms=now_ms)
+    return _run(anew, request, now_ms)
 
 
 def _run(record: Record | None, request: Begin, now_ms: int) -> Result:
     until_ms = now_ms + request.lease_ms
+    is_replaced = record is not None and record.is_replaced
     running = Record(
         State.RUNNING,
-        request.fingerprint,
+        record.fingerprint if record is not None and is_replaced else request.fingerprint,
         request.message_id,
         # Microseconds, so that the token also grows after a record expired and was forgotten.
         token=max((record.token if record else 0) + 1, now_ms * 1000),
         execution=request.execution,
-        message=request.message,
+        message=record.message if record is not None and is_replaced else request.message,
         until_ms=until_ms,
         help_at_ms=until_ms,
+        is_replaced=is_replaced,
+        follows=record.follows if record else "",
+        next_message=record.next_message if record else b"",
+        next_owner=record.next_owner if record else "",
+        next_fingerprint=record.next_fingerprint if record else "",
         lost=record.lost if record else 0,
         retries=record.retries if record else request.retries,
         created_ms=record.created_ms if record else now_ms,
@@ -281,11 +342,29 @@ def _right_to_run(record: Record) -> Answer:
         record.token,
         retries=record.retries,
         lost=record.lost,
+        message=record.message if record.is_replaced else b"",
         created_ms=record.created_ms,
     )
 
 
-def _finish(record: Record, state: State, outcome: bytes, ttl_ms: int, now_ms: int) -> Result:
+def _next(record: Record, now_ms: int, ttl_ms: int) -> Record:
+    help_at_ms = now_ms + NEXT_WITHIN_MS
+    return Record(
+        State.QUEUED,
+        record.next_fingerprint,
+        record.next_owner,
+        token=record.token,
+        message=record.next_message,
+        help_at_ms=help_at_ms,
+        follows=record.owner,
+        created_ms=now_ms,
+        expires_ms=help_at_ms + ttl_ms,
+    )
+
+
+def _finish(
+    record: Record, state: State, outcome: bytes, ttl_ms: int, now_ms: int, *, is_cached: bool = False
+) -> Result:
     finished = Record(
         state,
         record.fingerprint,
@@ -293,16 +372,22 @@ def _finish(record: Record, state: State, outcome: bytes, ttl_ms: int, now_ms: i
         token=record.token,
         retries=record.retries,
         outcome=outcome,
+        is_cached=is_cached,
+        is_replaced=record.is_replaced,
+        follows=record.follows,
         created_ms=record.created_ms,
         finished_ms=now_ms,
         expires_ms=now_ms + ttl_ms,
     )
-    return finished, _stored(finished)
+    told = _stored(finished)
+    if record.next_message:
+        return _next(record, now_ms, ttl_ms), replace(told, message=record.next_message)
+    return finished, told
 
 
 def _cancelled(record: Record, ttl_ms: int, now_ms: int) -> Result:
-    cancelled, _ = _finish(record, State.FAILED, CANCELLED_OUTCOME, ttl_ms, now_ms)
-    return cancelled, Answer(Kind.CANCELLED, record.owner, State.FAILED)
+    cancelled, told = _finish(record, State.FAILED, CANCELLED_OUTCOME, ttl_ms, now_ms)
+    return cancelled, replace(told, kind=Kind.CANCELLED, token=0, outcome=b"")
 
 
 def _helped(record: Record, help_after_ms: int, ttl_ms: int, now_ms: int) -> Result:
@@ -322,6 +407,8 @@ def _holds(record: Record, token: int) -> bool:
 
 
 def _repeated(record: Record | None, state: State, token: int) -> Answer:
+    if record is not None and record.state is State.QUEUED and record.follows and record.token == token:
+        return Answer(Kind.OK, record.owner, record.state, message=record.message)
     if record is not None and record.state is state and record.token == token:
         return Answer(Kind.OK, record.owner, state)
     return Answer(Kind.FENCED, record.owner if record else "", record.state if record else State.UNKNOWN)

@@ -82,7 +82,7 @@ class Recovery:
         if answer.kind is not Kind.HELP:
             return False
         logger.warning("%s was %s and overdue: published again", answer.owner, answer.state.value)
-        self._publish(Message.decoded(answer.message), 0)
+        self._publish(Message.decoded(answer.message).owned_by(answer.owner), 0)
         return True
 
     def _loop(self) -> None:

@@ -37,7 +37,8 @@ class Record:
         token: the last fencing token given out; 0 before the first run.
         execution: nonce of the delivery that runs; empty before the first run.
         message: the owner's message, to be published again; empty once there is an outcome.
-        until_ms: end of the lease (R), or when the retry is due (W), on the store's clock.
+        until_ms: end of the lease (R), when the retry is due (W), or before when queued work must not begin (E),
+            on the store's clock.
         help_at_ms: from when the message may be published again by anyone (E, R, W).
         helps: how often that was done since the last run began.
         lost: takeovers since the last run that ended by itself.
@@ -46,6 +47,9 @@ class Record:
         progress: what the running task last said of itself, as JSON.
         outcome: the envelope (C, F, X).
         is_cached: whether a failure answers new submissions too (F).
+        is_replaced: the owner's message on the queue is older than what is, or was, to be run.
+        next_message, next_owner, next_fingerprint: of the run that follows this one (R).
+        follows: owner of the run that this work followed; empty when it followed none.
         created_ms, finished_ms: on the store's clock.
         expires_ms: when the store forgets the record.
     """
@@ -65,6 +69,11 @@ class Record:
     progress: str = ""
     outcome: bytes = b""
     is_cached: bool = False
+    is_replaced: bool = False
+    next_message: bytes = b""
+    next_owner: str = ""
+    next_fingerprint: str = ""
+    follows: str = ""
     created_ms: int = 0
     finished_ms: int = 0
     expires_ms: int = 0
@@ -76,6 +85,8 @@ class Kind(StrEnum):
     ADMITTED = "admitted"
     HELP = "help"
     INFLIGHT = "inflight"
+    REPLACED = "replaced"
+    FOLLOWS = "follows"
     REPLAY = "replay"
     REPLAY_ERROR = "replay_error"
     DEAD = "dead"
@@ -100,7 +111,8 @@ class Answer:
         retries: retries so far (RUN).
         lost: takeovers so far (RUN); above 0, an earlier worker died or lost its lease.
         outcome: the envelope (REPLAY, REPLAY_ERROR, DEAD).
-        message: what is to be published again (HELP).
+        message: what is to be published (HELP; OK, CANCELLED and DEAD where another run follows), or what is to
+            be run in place of the message that was delivered (RUN); else empty.
         created_ms: when the work was first asked for (RUN); the same in every attempt.
     """
 
@@ -135,6 +147,14 @@ class Publication:
     payload: bytes = b""
 
 
+class Duplicate(StrEnum):
+    """What a message does to the same work that is queued or running."""
+
+    JOIN = "join"
+    REPLACE = "replace"
+    FOLLOW = "follow"
+
+
 @dataclass(frozen=True, slots=True)
 class Admit:
     """Reserve the work for a message that is about to be published.
@@ -143,6 +163,9 @@ class Admit:
         help_after_ms: how long its publisher, or the queue, may take before others may publish it.
         ttl_ms: how long the record outlives that time.
         publication: published in the same step when the work is admitted; None when the broker is elsewhere.
+        duplicate: what the message does to work that is there: join it, replace the message of work that has not
+            begun, or else also follow the run of work that has.
+        quiet_ms: how long from now the work must not begin.
     """
 
     fingerprint: str
@@ -151,6 +174,8 @@ class Admit:
     help_after_ms: int
     ttl_ms: int
     publication: Publication | None = None
+    duplicate: Duplicate = Duplicate.JOIN
+    quiet_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,28 +7,51 @@
 -- ARGV[5]   message
 -- ARGV[6]   help_after_ms
 -- ARGV[7]   ttl_ms
--- ARGV[8]   'L' or 'R': the end of KEYS[4] to push at (only with KEYS[4])
--- ARGV[9]   what is pushed
--- ARGV[10]  payload, stored in KEYS[5] under ARGV[9] (only with KEYS[5])
--- Returns   admitted | help | inflight | replay | replay_error | dead | conflict
+-- ARGV[8]   what the message does to work that is there: join | replace | follow
+-- ARGV[9]   quiet_ms
+-- ARGV[10]  'L' or 'R': the end of KEYS[4] to push at (only with KEYS[4])
+-- ARGV[11]  what is pushed
+-- ARGV[12]  payload, stored in KEYS[5] under ARGV[11] (only with KEYS[5])
+-- Returns   admitted | replaced | follows | help | inflight | replay | replay_error | dead | conflict
 
 local fingerprint, id, after, ttl = ARGV[3], ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[7])
+local duplicate, quiet = ARGV[8], tonumber(ARGV[9])
 
-local record = load()
-if not record or is_spent(record, id) then
+local function reserve(record)
   local token = record and record.token or 0
   -- First what may be refused: a queue's key of another type, a full server.
-  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[9], ARGV[10]) end
-  if KEYS[4] then redis.call(ARGV[8] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[9]) end
+  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[11], ARGV[12]) end
+  if KEYS[4] then redis.call(ARGV[10] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[11]) end
   redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', int(now))
   if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
   if token > 0 then redis.call('HSET', lock, 'token', int(token)) end
+  if quiet > 0 then redis.call('HSET', lock, 'until', int(now + quiet)) end
   redis.call('DEL', result)
-  keep_until(now + after, 0, ttl)
+  keep_until(now + quiet + after, 0, ttl)
   return answer('admitted', {owner = id, state = 'queued'})
 end
-if record.fingerprint ~= fingerprint then return answer('conflict', record) end
-if not record.is_live then return stored(record) end
-if record.state == 'queued' and record.owner == id then return answer('admitted', record) end
+
+local function replace(record)
+  local help_at = math.max(tonumber(redis.call('ZSCORE', leases, digest)), now + quiet + after)
+  redis.call('HSET', lock, 'message', ARGV[5], 'fingerprint', fingerprint, 'replaced', '1')
+  if quiet > 0 then redis.call('HSET', lock, 'until', int(math.max(record['until'], now + quiet))) end
+  keep_until(help_at, 0, ttl)
+  return answer('replaced', record)
+end
+
+local record = load()
+if not record or is_spent(record, id) then return reserve(record) end
+local other = is_other(record, fingerprint, id)
+if not record.is_live then
+  if other and duplicate ~= 'join' then return reserve(record) end
+  return other and answer('conflict', record) or stored(record)
+end
+if record.state == 'queued' and record.owner == id and not other then return answer('admitted', record) end
+if record.state ~= 'running' and duplicate ~= 'join' then return replace(record) end
+if duplicate == 'follow' then
+  redis.call('HSET', lock, 'next', ARGV[5], 'next_owner', id, 'next_fingerprint', fingerprint)
+  return answer('follows', {owner = id, state = record.state})
+end
+if other then return answer('conflict', record) end
 if is_overdue() then return help(record, after, ttl) end
 return answer('inflight', record, {wait = math.max(0, record['until'] - now)})

@@ -10,7 +10,7 @@
 -- ARGV[10]  ttl_ms
 -- ARGV[11]  outcome of a task whose workers all died
 -- ARGV[12]  outcome of a cancelled task
--- Returns   run | busy | busy_self | replay | replay_error | dead | conflict
+-- Returns   run | fenced (another run followed it) | busy | busy_self | replay | replay_error | dead | conflict
 
 local fingerprint, id, execution, lease, ttl = ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[10])
 
@@ -18,18 +18,24 @@ local function run(record)
   local token = math.max((record and record.token or 0) + 1, now * 1000)
   local created = record and record.created or int(now)
   local retries, lost = record and record.retries or tonumber(ARGV[7]), record and record.lost or 0
+  local replaced = record and record.replaced
   redis.call('DEL', result)
   redis.call('HDEL', lock, 'helps', 'cancelled', 'progress')
-  redis.call('HSET', lock, 'state', 'running', 'owner', id, 'token', int(token), 'execution', execution, 'message',
-    ARGV[5], 'until', int(now + lease), 'created', created, 'retries', int(retries), 'lost', int(lost))
-  if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
+  redis.call('HSET', lock, 'state', 'running', 'owner', id, 'token', int(token), 'execution', execution,
+    'until', int(now + lease), 'created', created, 'retries', int(retries), 'lost', int(lost))
+  if not replaced then
+    redis.call('HDEL', lock, 'replaced')
+    if record and not record.follows then redis.call('HDEL', lock, 'follows') end
+    redis.call('HSET', lock, 'message', ARGV[5], 'fingerprint', fingerprint)
+  end
   keep_until(now + lease, 0, ttl)
   return right_to_run({owner = id, state = 'running', token = token, retries = retries, lost = lost,
-    created = created})
+    replaced = replaced, created = created})
 end
 
 local function run_anew(record)
-  record.retries, record.lost, record.created = tonumber(ARGV[7]), 0, int(now)
+  record.retries, record.lost, record.created, record.replaced = tonumber(ARGV[7]), 0, int(now), false
+  record.follows = nil
   return run(record)
 end
 
@@ -56,10 +62,12 @@ end
 local record = load()
 if not record then return run(nil) end
 if is_spent(record, id) then return run_anew(record) end
-if record.fingerprint ~= fingerprint then return answer('conflict', record) end
+if record.follows == id then return answer('fenced', record) end
+if is_other(record, fingerprint, id) then return answer('conflict', record) end
 if not record.is_live then return stored(record) end
 if record.state == 'running' then return begin_running(record) end
-if record.state == 'waiting' and record['until'] > now and record.owner ~= id then
-  return answer('busy', record, {wait = record['until'] - now})
+local own = record.owner == id
+if record['until'] > now and not (record.state == 'waiting' and own) then
+  return answer(own and 'busy_self' or 'busy', record, {wait = record['until'] - now})
 end
 return run(record)

@@ -8,4 +8,4 @@
 local record, token = live(), tonumber(ARGV[3])
 if not holds(record, token) then return repeated('completed', token) end
 finish(record, 'completed', ARGV[4], tonumber(ARGV[5]))
-return answer('ok', record)
+return answer('ok', record, {message = record.following})

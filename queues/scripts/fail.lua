@@ -9,4 +9,4 @@
 local record, token = live(), tonumber(ARGV[3])
 if not holds(record, token) then return repeated('failed', token) end
 finish(record, 'failed', ARGV[4], tonumber(ARGV[6]), ARGV[5] == '1')
-return answer('ok', record)
+return answer('ok', record, {message = record.following})

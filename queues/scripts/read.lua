@@ -4,8 +4,9 @@
 
 return {int(now),
   redis.call('HMGET', lock, 'state', 'fingerprint', 'owner', 'token', 'execution', 'message', 'until', 'helps',
-    'lost', 'retries', 'cancelled', 'progress', 'created'),
+    'lost', 'retries', 'cancelled', 'progress', 'created', 'replaced', 'follows', 'next', 'next_owner',
+    'next_fingerprint'),
   redis.call('ZSCORE', leases, digest) or '0', redis.call('PTTL', lock),
   redis.call('HMGET', result, 'state', 'fingerprint', 'owner', 'token', 'retries', 'outcome', 'cached', 'created',
-    'finished'),
+    'finished', 'replaced', 'follows'),
   redis.call('PTTL', result)}

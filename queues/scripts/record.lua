@@ -2,8 +2,9 @@
 --
 -- KEYS[1]  task_lock:{xx}:<digest>    hash, while the work is queued, running or waiting:
 --            state fingerprint owner token execution message until helps lost retries cancelled progress created
+--            replaced follows next next_owner next_fingerprint
 -- KEYS[2]  task_result:{xx}:<digest>  hash, once there is an outcome:
---            state fingerprint owner token retries outcome cached created finished
+--            state fingerprint owner token retries outcome cached created finished replaced follows
 -- KEYS[3]  task_leases:{xx}           sorted set: digest -> when others may publish its message again (ms)
 -- ARGV[1]  digest
 -- ARGV[2]  now in ms, for tests; empty takes the server's clock
@@ -13,6 +14,7 @@
 
 local lock, result, leases, digest = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local MAX_HELP_INTERVAL_MS = 600000
+local NEXT_WITHIN_MS = 10000
 
 local now = tonumber(ARGV[2])
 if not now then
@@ -27,20 +29,21 @@ end
 
 local function live()
   local f = redis.call('HMGET', lock, 'state', 'fingerprint', 'owner', 'token', 'execution', 'until', 'helps',
-    'lost', 'retries', 'cancelled', 'created')
+    'lost', 'retries', 'cancelled', 'created', 'replaced', 'follows', 'next_owner')
   if not f[1] then return nil end
   return {state = f[1], fingerprint = f[2] or '', owner = f[3], token = tonumber(f[4] or 0), execution = f[5] or '',
     ['until'] = tonumber(f[6] or 0), helps = tonumber(f[7] or 0), lost = tonumber(f[8] or 0),
-    retries = tonumber(f[9] or 0), cancelled = f[10] == '1', created = f[11] or '0', is_live = true}
+    retries = tonumber(f[9] or 0), cancelled = f[10] == '1', created = f[11] or '0', replaced = f[12] == '1',
+    follows = f[13], next_owner = f[14], is_live = true}
 end
 
 local function finished()
   local f = redis.call('HMGET', result, 'state', 'fingerprint', 'owner', 'token', 'retries', 'outcome', 'cached',
-    'created')
+    'created', 'replaced', 'follows')
   if not f[1] then return nil end
   return {state = f[1], fingerprint = f[2] or '', owner = f[3], token = tonumber(f[4] or 0),
-    retries = tonumber(f[5] or 0), outcome = f[6], cached = f[7] == '1', created = f[8] or '0', lost = 0,
-    ['until'] = 0}
+    retries = tonumber(f[5] or 0), outcome = f[6], cached = f[7] == '1', created = f[8] or '0',
+    replaced = f[9] == '1', follows = f[10], lost = 0, ['until'] = 0}
 end
 
 local function load()
@@ -56,7 +59,13 @@ end
 local KIND_OF_OUTCOME = {completed = 'replay', failed = 'replay_error', dead = 'dead'}
 
 local function stored(record)
-  return answer(KIND_OF_OUTCOME[record.state], record, {token = record.token, outcome = record.outcome})
+  return answer(KIND_OF_OUTCOME[record.state], record,
+    {token = record.token, outcome = record.outcome, message = record.following})
+end
+
+-- Its own message may be older than the record: the arguments of queued work can be replaced.
+local function is_other(record, fingerprint, id)
+  return record.fingerprint ~= fingerprint and not (record.replaced and record.owner == id)
 end
 
 -- A failure that is not cached answers its own message only.
@@ -66,7 +75,7 @@ end
 
 local function right_to_run(record)
   return answer('run', record, {token = record.token, retries = record.retries, lost = record.lost,
-    created = record.created})
+    message = record.replaced and redis.call('HGET', lock, 'message'), created = record.created})
 end
 
 local function holds(record, token)
@@ -76,6 +85,9 @@ end
 -- What a repeated write is told: its first effect stands, or it never had the right.
 local function repeated(state, token, cancelled_outcome)
   local record = load()
+  if record and record.state == 'queued' and record.follows and record.token == token then
+    return answer('ok', record, {message = redis.call('HGET', lock, 'message')})
+  end
   if record and cancelled_outcome and record.token == token and record.outcome == cancelled_outcome then
     return answer('cancelled', record)
   end
@@ -91,7 +103,20 @@ local function keep_until(help_at, last, ttl)
   redis.call('ZADD', leases, int(help_at), digest)
 end
 
+-- The run that follows takes the place of the one that ended; what is published is left in record.following.
+local function follow(record, ttl)
+  local next = redis.call('HMGET', lock, 'next', 'next_owner', 'next_fingerprint')
+  redis.call('DEL', lock)
+  redis.call('HSET', lock, 'state', 'queued', 'message', next[1], 'owner', next[2], 'token', int(record.token),
+    'follows', record.owner, 'created', int(now))
+  if next[3] then redis.call('HSET', lock, 'fingerprint', next[3]) end
+  keep_until(now + NEXT_WITHIN_MS, 0, ttl)
+  record.following = next[1]
+end
+
 local function finish(record, state, outcome, ttl, cached)
+  record.state, record.outcome = state, outcome
+  if record.next_owner then return follow(record, ttl) end
   redis.call('DEL', lock)
   redis.call('ZREM', leases, digest)
   local fields = {'state', state, 'owner', record.owner, 'token', int(record.token), 'outcome', outcome, 'created',
@@ -103,9 +128,10 @@ local function finish(record, state, outcome, ttl, cached)
   if record.fingerprint ~= '' then put('fingerprint', record.fingerprint) end
   if record.retries > 0 then put('retries', int(record.retries)) end
   if cached then put('cached', '1') end
+  if record.replaced then put('replaced', '1') end
+  if record.follows then put('follows', record.follows) end
   redis.call('HSET', result, unpack(fields))
   redis.call('PEXPIRE', result, int(ttl))
-  record.state, record.outcome = state, outcome
 end
 
 local function help(record, after, ttl)

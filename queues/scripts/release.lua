@@ -11,7 +11,11 @@ local record, token = live(), tonumber(ARGV[3])
 if not holds(record, token) then return repeated('queued', token, ARGV[6]) end
 if record.cancelled then
   finish(record, 'failed', ARGV[6], tonumber(ARGV[5]))
-  return answer('cancelled', record)
+  return answer('cancelled', record, {message = record.following})
+end
+if ARGV[7] == '1' and record.next_owner then
+  follow(record, tonumber(ARGV[5]))
+  return answer('ok', nil, {message = record.following})
 end
 if ARGV[7] == '1' then
   redis.call('DEL', lock)

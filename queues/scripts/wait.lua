@@ -13,7 +13,7 @@ local record, token = live(), tonumber(ARGV[3])
 if not holds(record, token) then return repeated('waiting', token, ARGV[9]) end
 if record.cancelled then
   finish(record, 'failed', ARGV[9], tonumber(ARGV[8]))
-  return answer('cancelled', record)
+  return answer('cancelled', record, {message = record.following})
 end
 local due = now + tonumber(ARGV[6])
 redis.call('HDEL', lock, 'helps', 'lost', 'progress')

@@ -31,8 +31,12 @@ Argument = str | int | bytes
 LIVE_FIELDS = (
     *("state", "fingerprint", "owner", "token", "execution", "message", "until"),
     *("helps", "lost", "retries", "cancelled", "progress", "created"),
+    *("replaced", "follows", "next", "next_owner", "next_fingerprint"),
 )
-FINISHED_FIELDS = (*("state", "fingerprint", "owner", "token", "retries", "outcome", "cached", "created", "finished"),)
+FINISHED_FIELDS = (
+    *("state", "fingerprint", "owner", "token", "retries", "outcome"),
+    *("cached", "created", "finished", "replaced", "follows"),
+)
 SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 
 
@@ -123,7 +127,8 @@ def _publish(
 def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noqa: C901 - one arm an operation
     match operation:
         case Admit() as o:
-            return "admit", (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
+            head = (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
+            return "admit", (*head, o.duplicate.value, o.quiet_ms)
         case Confirm() as o:
             return "confirm", (o.message_id, o.help_after_ms, o.ttl_ms)
         case Begin() as o:
@@ -200,6 +205,11 @@ def record(reply: Sequence[Any]) -> Record | None:
         progress=text("progress"),
         outcome=values.get("outcome", b""),
         is_cached=text("cached") == "1",
+        is_replaced=text("replaced") == "1",
+        next_message=values.get("next", b""),
+        next_owner=text("next_owner"),
+        next_fingerprint=text("next_fingerprint"),
+        follows=text("follows"),
         created_ms=number("created"),
         finished_ms=number("finished"),
         expires_ms=int(now) + max(0, ttl_ms),

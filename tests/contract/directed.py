@@ -14,9 +14,12 @@ from tests.contract.operations import (
     begin,
     cancel,
     complete,
+    fail,
+    following,
     heartbeat,
     help_,
     release,
+    replacing,
     wait,
 )
 
@@ -27,7 +30,7 @@ def every_story(lockstep: Lockstep) -> None:
     Raises:
         DivergenceError: a script did what the machine, or the story, does not.
     """
-    on_the_clock = (many_helps, a_run_in_the_same_ms, boundaries)
+    on_the_clock = (many_helps, a_run_in_the_same_ms, boundaries, replaced_work, runs_that_follow)
     on_the_server = (publications, server_clock, lost_index_entry, stale_index_entry)
     for number, story in enumerate((*on_the_clock, *on_the_server)):
         story(lockstep, Model(f"d{number}" + "0" * 38))
@@ -68,6 +71,74 @@ def boundaries(lockstep: Lockstep, model: Model) -> None:
         lockstep.apply(model, complete(_token(model)))
         lockstep.expire(model)
     lockstep.settle()
+
+
+def replaced_work(lockstep: Lockstep, model: Model) -> None:
+    """Newer arguments are run under the older message, which keeps its right to the outcome."""
+    lockstep.apply(model, admit("m1", "old"))
+    lockstep.apply(model, replacing("m2", "new", quiet_ms=5_000))
+    lockstep.apply(model, replacing("m3", "newer", quiet_ms=1_000))
+    lockstep.apply(model, admit("m1", "old"))
+    for passed_ms in (0, 4_999, 1):
+        lockstep.clock.advance(passed_ms)
+        lockstep.apply(model, begin("m1", f"x{passed_ms}", "old"))
+    lockstep.apply(model, begin("m1", "x1", "old"))
+    lockstep.apply(model, replacing("m4", "other"))
+    lockstep.apply(model, wait(_token(model)))
+    lockstep.apply(model, replacing("m5", "last", quiet_ms=HELP_MS + 2 * DELAY_MS))
+    lockstep.apply(model, begin("m1", "x2", "old"))
+    lockstep.clock.advance(2 * LEASE_MS)
+    lockstep.apply(model, begin("m1", "x3", "old"))
+    lockstep.apply(model, complete(_token(model)))
+    lockstep.apply(model, begin("m1", "x4", "old"))
+    lockstep.apply(model, begin("m5", "x5", "last"))
+    lockstep.apply(model, replacing("m6", "anew"))
+    lockstep.settle()
+    lockstep.expire(model)
+    # A run that follows, whose arguments are replaced, and that is cancelled, leaves nothing to another's.
+    lockstep.apply(model, begin("m1", "x1"))
+    lockstep.apply(model, following("m2", "f2"))
+    lockstep.apply(model, complete(_token(model)))
+    lockstep.apply(model, replacing("m3", "f3"))
+    lockstep.apply(model, begin("m2", "x2", "f2"))
+    lockstep.apply(model, cancel())
+    lockstep.clock.advance(LEASE_MS)
+    lockstep.apply(model, begin("m4", "x4", "f3"))
+    lockstep.apply(model, begin("m1", "x5"))
+    lockstep.settle()
+
+
+def runs_that_follow(lockstep: Lockstep, model: Model) -> None:
+    """However a run ends, what followed it is queued, unless it was cancelled."""
+    endings = (
+        [complete],
+        [fail],
+        [lambda token: release(token, is_forgotten=True)],
+        [heartbeat, LEASE_MS, lambda _: begin("m9", "x9", max_lost=0)],
+        [lambda _: cancel(), wait],
+        [lambda _: cancel(), lambda _: following("m4", "f4"), wait],
+        [lambda _: cancel(), lambda _: following("m4"), release],
+        [lambda _: cancel(), lambda _: following("m4", "f4"), LEASE_MS, lambda _: begin("m1", "x8")],
+        [wait],
+        [wait, lambda _: cancel()],
+        [release],
+        [LEASE_MS, lambda _: begin("m1", "x7"), complete],
+    )
+    for ending in endings:
+        lockstep.apply(model, begin("m1", "x1"))
+        lockstep.apply(model, following("m2"))
+        lockstep.apply(model, following("m3", "f3"))
+        token = _token(model)
+        for step in ending:
+            if isinstance(step, int):
+                lockstep.clock.advance(step)
+            else:
+                lockstep.apply(model, step(token))
+        lockstep.apply(model, complete(token))
+        lockstep.apply(model, begin("m3", "x3", "f3"))
+        lockstep.apply(model, complete(_token(model)))
+        lockstep.settle()
+        lockstep.expire(model)
 
 
 def publications(lockstep: Lockstep, model: Model) -> None:

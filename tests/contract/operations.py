@@ -11,6 +11,7 @@ from queues.idempotency.state import (
     Cancel,
     Complete,
     Confirm,
+    Duplicate,
     Fail,
     Heartbeat,
     Help,
@@ -53,6 +54,15 @@ def admit(owner: str = "m1", fingerprint: str = "", help_ms: int = HELP_MS, mess
     return Admit(fingerprint, owner, message or b"message of " + owner.encode(), help_ms, TTL_MS)
 
 
+def replacing(owner: str, fingerprint: str = "", quiet_ms: int = 0) -> Admit:
+    message = b"message of " + owner.encode()
+    return Admit(fingerprint, owner, message, HELP_MS, TTL_MS, None, Duplicate.REPLACE, quiet_ms)
+
+
+def following(owner: str, fingerprint: str = "") -> Admit:
+    return Admit(fingerprint, owner, b"message of " + owner.encode(), HELP_MS, TTL_MS, None, Duplicate.FOLLOW)
+
+
 def confirm(owner: str = "m1", help_ms: int = 10 * HELP_MS) -> Confirm:
     return Confirm(owner, help_ms, TTL_MS)
 
@@ -84,8 +94,8 @@ def fail_cached(token: int) -> Fail:
     return Fail(token, FAILURE, is_cached=True, ttl_ms=TTL_MS)
 
 
-def release(token: int) -> Release:
-    return Release(token, HELP_MS, TTL_MS)
+def release(token: int, *, is_forgotten: bool = False) -> Release:
+    return Release(token, HELP_MS, TTL_MS, is_forgotten)
 
 
 def cancel() -> Cancel:
@@ -127,6 +137,7 @@ ADVANCES_MS = (0, 0, 0, 0, 0, 1, 900, 5_000, 29_999, 30_000, 30_001, 61_000, 650
 FINGERPRINTS = ("", "f1")
 OWNERS = ("m1", "m1", "m2", "m3")
 EXECUTIONS = ("x1", "x2", "x3")
+DUPLICATES = (Duplicate.JOIN, Duplicate.JOIN, Duplicate.REPLACE, Duplicate.FOLLOW)
 BLOBS = (b"message", b"\x00\xff\r\n", b"other")
 
 
@@ -149,7 +160,8 @@ class Chooser:
 
     def _admit(self, record: Record | None) -> Operation:
         c = self.choose
-        return Admit(self._fingerprint(record), c(OWNERS), c(BLOBS), c(HELPS_MS), c(TTLS_MS))
+        head = (self._fingerprint(record), c(OWNERS), c(BLOBS), c(HELPS_MS), c(TTLS_MS))
+        return Admit(*head, duplicate=c(DUPLICATES), quiet_ms=c((0, 0, 0, 5_000)))
 
     def _begin(self, record: Record | None) -> Operation:
         c = self.choose
@@ -167,7 +179,7 @@ class Chooser:
                 lambda: Complete(token, c(BLOBS), ttl_ms),
                 lambda: Wait(token, c(BLOBS), c((0, 1, 3)), c((0, 5_000, DELAY_MS)), c(HELPS_MS), ttl_ms),
                 lambda: Fail(token, c(BLOBS), c((False, False, True)), ttl_ms),
-                lambda: Release(token, c(HELPS_MS), ttl_ms),
+                lambda: Release(token, c(HELPS_MS), ttl_ms, c((False, False, True))),
             )
         )()
 
