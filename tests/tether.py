@@ -9,29 +9,23 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
-SCRIPT = 'cat >/dev/null; kill -s KILL -- "-$1" 2>/dev/null'
+KILL = 'kill -s KILL -- "-$1" 2>/dev/null'
+OPEN_DEADLINE_S = 10.0
 
 
 class Tether:
-    """Kills the process group `pgid` when this process ends, or when `cut` is called.
+    """Kills a process group when this process ends.
 
     Args:
         pgid: a group made for this purpose, as by `Popen(start_new_session=True)`.
-        fifo: hold this named pipe instead of one of our own; others may `hold` it too.
     """
 
-    def __init__(self, pgid: int, fifo: Path | None = None) -> None:
-        self._pgid = pgid
-        if fifo is not None:
-            os.mkfifo(fifo)
-            read_end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-            self._write_end = hold(fifo)
-            os.set_blocking(read_end, True)
-        else:
-            read_end, self._write_end = os.pipe()
-        command = ["sh", "-c", SCRIPT, "tether", str(pgid)]
+    def __init__(self, pgid: int) -> None:
+        read_end, self._write_end = os.pipe()
+        command = ["sh", "-c", f"cat >/dev/null; {KILL}", "tether", str(pgid)]
         self._shell = subprocess.Popen(command, stdin=read_end, start_new_session=True)
         os.close(read_end)
 
@@ -39,23 +33,29 @@ class Tether:
         """Let the group be: the shell ends without killing."""
         self._shell.kill()
         self._shell.wait()
-        self._let_go()
+        os.close(self._write_end)
 
-    def cut(self) -> None:
-        """Kill the group now, unless another process holds the named pipe."""
-        self._let_go()
 
-    def _let_go(self) -> None:
-        if self._write_end >= 0:
-            os.close(self._write_end)
-            self._write_end = -1
+def tie(pgid: int, fifo: Path) -> int:
+    """A descriptor of a new named pipe; the group is killed when neither it nor any other of `hold` is open."""
+    os.mkfifo(fifo)
+    command = ["sh", "-c", f'{{ cat "$2" >/dev/null; {KILL}; }} &', "tether", str(pgid), str(fifo)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=True)
+    deadline = time.monotonic() + OPEN_DEADLINE_S
+    while True:
+        try:
+            return hold(fifo)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def hold(fifo: Path) -> int:
-    """A descriptor of the named pipe; the group lives at least until it is closed.
+    """One more descriptor of a named pipe of `tie`.
 
     Raises:
-        OSError: the shell at the other end has ended, and the group with it.
+        OSError: the shell at the other end has ended, and the group with it; or it has not opened the pipe yet.
     """
     return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
 

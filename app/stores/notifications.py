@@ -175,9 +175,7 @@ class Notifications:
         if state is not DeliveryState.SENT:
             where[f"{path}.token"] = {"$lte": token}
         changes = {"state": state.value, "token": token, "at": self._clock(), "detail": detail}
-        await self._records.update(
-            where, {"$set": {f"{path}.{name}": value for name, value in changes.items()}}
-        )
+        await self._records.update(where, {"$set": {f"{path}.{name}": value for name, value in changes.items()}})
 
     # What cleanup and reports use.
 

@@ -1,0 +1,68 @@
+# What people type. Needs Python 3.11 or newer, nothing else: no root, no Docker.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment is made again when the text of the lock changes, not when its time does.
+STAMP := $(VENV)/.installed-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
+TESTS ?= tests
+
+.PHONY: help install run demo test check lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  QUEUES_BACKEND=dramatiq make run    the same on Dramatiq; deploy/env.example lists all settings"
+
+install: $(STAMP) ## make the environment in .venv, with exactly what requirements.lock names
+
+run: $(STAMP) ## start everything: servers that are not given, API, worker, scheduler; Ctrl-C ends it
+	@exec $(BIN)/python -m app.run
+
+demo: $(STAMP) ## documents through the API on both backends, each three times at once; FOLDER=... takes yours
+	@exec $(BIN)/python -m app.demo $(if $(FOLDER),"$(FOLDER)")
+
+test: check ## all checks, then all tests; TESTS=tests/unit runs some
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -n 2 $(TESTS)
+
+check: $(STAMP) ## ruff, types, and which package may import which
+	@echo "== ruff check"
+	@$(BIN)/ruff check .
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check .
+	@echo "== mypy --strict"
+	@$(BIN)/mypy queues compat app
+	@echo "== import-linter"
+	@$(BIN)/lint-imports
+
+lock: ## resolve the newest versions that fit together into requirements.lock
+	@command -v uv >/dev/null || { test -x .venv-lock/bin/uv || { python3 -m venv .venv-lock; .venv-lock/bin/python -m pip install uv; }; }
+	@PATH="$$PATH:.venv-lock/bin" uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --all-extras --no-header pyproject.toml -o requirements.lock
+
+clean: ## remove the environment, caches and builds; .data, which holds documents, stays
+	@rm -rf .venv .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock
+	@found=; \
+	for python in $${PYTHON:-} python3.13 python3.12 python3.11 python3; do \
+	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    found=$$python; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "onceq needs Python 3.11 or newer, with venv (on Debian: apt install python3-venv)." >&2; \
+	  echo "None was found as python3.13, python3.12, python3.11 or python3. PYTHON=/path/to/python make ..." >&2; \
+	  exit 1; \
+	fi; \
+	echo "== environment in $(VENV), with $$("$$found" --version) (once; some minutes at most)"; \
+	rm -rf $(VENV); \
+	"$$found" -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
+	@touch $@

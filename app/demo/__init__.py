@@ -1,0 +1,1 @@
+"""`python -m app.demo [FOLDER]`: documents through the service as a client would send them, on both backends."""
