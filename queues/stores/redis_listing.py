@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from queues.idempotency.state import Record
+from queues.idempotency.state import Record, State
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
 from queues.stores.redis import connected, translated, worker_infos
@@ -21,7 +21,9 @@ MAX_SCANNED_KEYS = 1_000_000
 """A scan for outcomes looks at no more keys of the whole database than that."""
 MAX_OUTCOME_BYTES = 64 * 1024
 """A longer outcome is not fetched; only its length is told."""
-_DIGEST = re.compile(rb"\{[0-9a-f]{2}\}:([0-9a-f]{40})$")
+_DIGEST = re.compile(rb"(?:^|\{[0-9a-f]{2}\}:)([0-9a-f]{40})$")
+REPLIES = 6
+"""Of one record, as `_ask` asks for it."""
 _OUTCOME = FINISHED_FIELDS.index("outcome")
 _SHORT_FIELDS = tuple(name for name in FINISHED_FIELDS if name != "outcome")
 
@@ -34,12 +36,14 @@ class Found:
         record: its `outcome` is empty when it is longer than `MAX_OUTCOME_BYTES`.
         outcome_bytes: how long the outcome is.
         now_ms: the server's clock when it was read.
+        problem: why what lies there is no record; its state is UNKNOWN then. Empty when it is one.
     """
 
     digest: str
     record: Record
     outcome_bytes: int
     now_ms: int
+    problem: str = ""
 
 
 class RedisListing:
@@ -81,7 +85,7 @@ class RedisListing:
                     pipe.zscan(key, cursor, count=BATCH)
                 replies: list[tuple[int, list[tuple[bytes, float]]]] = pipe.execute()
             # One that changes its place while the index is read may be shown twice by Redis.
-            members = [pair for _, pairs in replies for pair in pairs if pair[0] not in seen]
+            members = [pair for _, pairs in replies for pair in pairs if pair[0] not in seen and _DIGEST.match(pair[0])]
             seen.update(member for member, _ in members)
             yield from ((member.decode(), int(score)) for member, score in members)
             cursors = {key: int(reply[0]) for key, reply in zip(cursors, replies, strict=True) if int(reply[0])}
@@ -125,16 +129,26 @@ class RedisListing:
             pipe.time()
             for digest in digests:
                 self._ask(pipe, digest)
-            (seconds, microseconds), *replies = pipe.execute()
+            (seconds, microseconds), *replies = pipe.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+                    raise reply
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
-        found: list[Found] = []
-        for digest, start in zip(digests, range(0, len(replies), 6), strict=True):
-            *reply, outcome_bytes = replies[start : start + 6]
-            reply[3][_OUTCOME:_OUTCOME] = [None]
-            record = scripts.record([now_ms, reply[0], reply[1] or b"0", *reply[2:]])
-            if record is not None:
-                found.append(Found(digest, record, 0 if record.state.is_live else int(outcome_bytes), now_ms))
-        return self._with_outcomes(found)
+        starts = range(0, len(replies), REPLIES)
+        read = [_found(d, replies[i : i + REPLIES], now_ms) for d, i in zip(digests, starts, strict=True)]
+        return self._with_outcomes([found for found in read if found is not None])
+
+    def field(self, name: str, digests: Sequence[str]) -> list[str]:
+        """One field of each of these digests' records, without the rest of them; empty for one that is gone."""
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for digest in digests:
+                lock, result, _ = self.keys.of(digest)
+                pipe.hget(lock, name)
+                pipe.hget(result, name)
+            replies = pipe.execute(raise_on_error=False)
+        chosen = [live or finished for live, finished in zip(replies[::2], replies[1::2], strict=True)]
+        return [value.decode("utf-8", "replace") if isinstance(value, bytes) else "" for value in chosen]
 
     def workers(self) -> list[WorkerInfo]:
         """The workers that live."""
@@ -173,6 +187,22 @@ class RedisListing:
                 pipe.hget(self.keys.of(digest)[1], "outcome")
             outcomes = dict(zip(asked, pipe.execute() if asked else [], strict=True))
         return [_with_outcome(f, outcomes.get(f.digest) or b"") for f in found]
+
+
+def _found(digest: str, replies: Sequence[Any], now_ms: int) -> Found | None:
+    *reply, outcome_bytes = replies
+    try:
+        for part in replies:
+            if isinstance(part, Exception):
+                raise ValueError(str(part))  # noqa: TRY301, TRY004 - as any other thing that is no record
+        short = reply[3]
+        finished = [*short[:_OUTCOME], None, *short[_OUTCOME:]]
+        record = scripts.record([now_ms, reply[0], reply[1] or b"0", reply[2], finished, reply[4]])
+    except ValueError as exc:
+        return Found(digest, Record(State.UNKNOWN, "", ""), 0, now_ms, f"no record of this library: {exc}")
+    if record is None:
+        return None
+    return Found(digest, record, 0 if record.state.is_live else int(outcome_bytes), now_ms)
 
 
 def _with_outcome(found: Found, outcome: bytes) -> Found:

@@ -1,0 +1,159 @@
+"""`queues`: what an operator asks of the records in Redis, and of the deployment around them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from queues.commands.changes import cancel, release
+from queues.commands.diagnosis import doctor
+from queues.commands.explain import explain
+from queues.commands.lists import locks, results, stats, workers
+from queues.commands.session import Exit, Session
+from queues.errors import QueueError, StoreUnavailableError
+from queues.redaction import redacted
+from queues.settings import Settings
+from queues.terminal import Terminal
+
+EPILOG = """
+exit status:
+  0    done; doctor: nothing found
+  1    no such work, or nothing to change; doctor: warnings
+  2    doctor: the guarantee does not hold
+  3    Redis does not answer, or refuses
+  4    a change that was not agreed to, or must not be made
+  64   the command line, a URL or a module cannot be used
+
+environment:
+  REDIS_URL, QUEUES_PREFIX, NO_COLOR
+"""
+DEFAULT_LIMIT = 50
+Command = Callable[[argparse.Namespace, Session], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse would exit with 2, which means another thing here.
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="queues",
+        description="Look at the tasks that Redis knows, change one, and examine the deployment.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = made.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    shared = _shared()
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[shared])
+        added.set_defaults(run=run)
+        return added
+
+    _add_explain(add("explain", explain, "the story of one task"))
+    _add_locks(add("locks", locks, "unfinished work: queued, running or waiting for a retry"))
+    _add_limit(_with_no_args(outcomes := add("results", results, "stored outcomes")))
+    outcomes.add_argument("--failed", action="store_true", help="failed and dead ones only")
+    add("workers", workers, "the workers that were seen in the last half minute")
+    add("stats", stats, "how many records there are, by state")
+    _add_yes(add("cancel", cancel, "cancel work that has not begun, or ask it to stop"))
+    _add_yes(freed := add("release", release, "take the right to run back, so that the work is published again"))
+    freed.add_argument("--force", action="store_true", help="even while a living worker holds the lease")
+    _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status, as `Exit` says."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    environment = {name: os.environ[name] for name in ("REDIS_URL", "QUEUES_PREFIX") if name in os.environ}
+    settings = Settings.from_environment(environment)
+    redis_url = arguments.redis_url or settings.redis_url
+    prefix = settings.prefix if arguments.prefix is None else arguments.prefix
+    try:
+        code = int(arguments.run(arguments, Session(redis_url, prefix, Terminal(is_json=arguments.json))))
+        sys.stdout.flush()
+        return code
+    except StoreUnavailableError as exc:
+        return _failed(Exit.NO_REDIS, exc, redis_url)
+    except QueueError as exc:
+        return _failed(Exit.USAGE, exc, redis_url)
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does; what is left must not fail when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def _failed(code: Exit, error: QueueError, redis_url: str) -> int:
+    # A module's own error may show any URL that it was told.
+    told = [value for name, value in os.environ.items() if name.endswith(("_URL", "_BACKEND")) and "://" in value]
+    text = " ".join(redacted(str(error), [redis_url, *told]).split())
+    sys.stderr.write(f"queues: {text.encode('ascii', 'backslashreplace').decode()}\n")
+    return code
+
+
+def _shared() -> _Parser:
+    shared = _Parser(add_help=False)
+    shared.add_argument("--redis-url", metavar="URL", help="where the records are; else REDIS_URL")
+    shared.add_argument("--prefix", help="before the records' keys; else QUEUES_PREFIX")
+    shared.add_argument("--json", action="store_true", help="one JSON document in place of text")
+    return shared
+
+
+def _add_explain(made: argparse.ArgumentParser) -> None:
+    made.add_argument("work", metavar="KEY|ID", help="what a handle shows as key or id; with --task, a key of your own")
+    made.add_argument("--task", metavar="NAME", help="KEY is what was given to this task as `key=`")
+    made.add_argument("--scope", default="", help="with --task: what was given as `scope=`")
+    made.add_argument("--key-version", default="1", metavar="TEXT", help="with --task: its `Once(version=...)`")
+    _with_no_args(made)
+
+
+def _add_locks(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--task", metavar="NAME", help="of this task only")
+    made.add_argument("--state", choices=("running", "waiting", "queued"))
+    made.add_argument("--overdue", action="store_true", help="only what should have gone on by now")
+    _add_limit(_with_no_args(made))
+
+
+def _with_no_args(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made.add_argument("--no-args", action="store_true", help="leave out arguments, results and texts of tasks")
+    return made
+
+
+def _add_limit(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--limit", type=_positive, default=DEFAULT_LIMIT, metavar="N", help="at most N rows (50)")
+
+
+def _add_yes(made: argparse.ArgumentParser) -> None:
+    made.add_argument("work", metavar="KEY|ID", help="what a handle shows as key or id")
+    made.add_argument("--yes", action="store_true", help="agree; needed without a terminal")
+
+
+def _add_doctor(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "application",
+        nargs="?",
+        metavar="MODULE:QUEUE",
+        help="what `connect` returned, or a Celery app or Dramatiq broker with guarded tasks; it is imported",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) == 0:
+        msg = f"{text[:20]!r} is not a number from 1 up"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The commands of `queues`, a module a group."""

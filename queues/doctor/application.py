@@ -1,0 +1,98 @@
+"""The application that is examined: its tasks, and the task system's own object."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from queues.client import Queue
+from queues.errors import InvalidOptionError
+from queues.task import AnyTask
+
+DEFAULT_NAME = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What the doctor looks at, beside the servers.
+
+    Args:
+        backend: `celery`, `dramatiq` or `memory`.
+        native: the Celery app or the Dramatiq broker; None for `memory`.
+        redis_url: of the records; None for `memory`.
+        prefix: before their keys.
+    """
+
+    backend: str
+    tasks: tuple[AnyTask, ...]
+    native: Any
+    redis_url: str | None
+    prefix: str
+
+    @property
+    def shortest_lease_ms(self) -> int | None:
+        """The shortest lease of its tasks; None when it has none."""
+        return min((task.policy.lease_ms for task in self.tasks), default=None)
+
+
+def loaded(text: str) -> Application:
+    """The application that `MODULE:NAME` names; the module is imported, from the working directory too.
+
+    Args:
+        text: NAME is `queue` when it is left out; it may be a `Queue`, a Celery app with tasks whose base is
+            `IdempotentTask`, or a Dramatiq broker with the middleware `Idempotency`.
+
+    Raises:
+        InvalidOptionError: it cannot be imported, or is none of these.
+    """
+    module_name, _, name = text.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in (name or DEFAULT_NAME).split("."):
+            found = getattr(found, part)
+    except Exception as exc:  # a user's module may raise anything
+        msg = f"{text!r} cannot be imported: {type(exc).__name__}: {exc}"
+        raise InvalidOptionError(msg) from exc
+    application = _application(found)
+    if application is None:
+        msg = f"{text!r} is a {type(found).__name__}: a connected Queue, a Celery app or a Dramatiq broker is expected"
+        raise InvalidOptionError(msg)
+    return application
+
+
+def _application(found: Any) -> Application | None:
+    if isinstance(found, Queue):
+        native = getattr(found.backend, "app", None) or getattr(found.backend, "broker", None)
+        return _with_store(found.backend.name, tuple(found.tasks), native, found.store)
+    if hasattr(found, "conf") and hasattr(found, "amqp"):
+        return _of_celery(found)
+    if hasattr(found, "actors") and hasattr(found, "middleware"):
+        return _of_dramatiq(found)
+    return None
+
+
+def _of_celery(app: Any) -> Application:
+    app.loader.import_default_modules()
+    app.finalize()
+    guarded = [task for task in app.tasks.values() if hasattr(task, "onceq_task")]
+    if not guarded:
+        msg = "no task of this Celery app has the base IdempotentTask: nothing of it is guarded"
+        raise InvalidOptionError(msg)
+    return _with_store("celery", tuple(task.guarded for task in guarded), app, guarded[0].engine.store)
+
+
+def _of_dramatiq(broker: Any) -> Application:
+    for middleware in broker.middleware:
+        tasks, store = getattr(middleware, "_tasks", None), getattr(middleware, "_store", None)
+        if tasks is not None and store is not None:
+            return _with_store("dramatiq", tuple(tasks), broker, store)
+    msg = "this Dramatiq broker has no middleware Idempotency; where `connect` made it, name its Queue instead"
+    raise InvalidOptionError(msg)
+
+
+def _with_store(backend: str, tasks: tuple[AnyTask, ...], native: Any, store: Any) -> Application:
+    url = getattr(store, "url", None)
+    return Application(backend, tasks, native, url, store.keys.prefix if url is not None else "")
