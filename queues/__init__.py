@@ -2,14 +2,16 @@
 
 from queues import errors
 from queues.backoff import Backoff, Retry
+from queues.call import Call
 from queues.client import Queue
 from queues.errors import Failure, QueueError
 from queues.factory import connect
 from queues.handle import Decision, Handle, Progress, Status
 from queues.idempotency.state import State
 from queues.idempotency.store import WorkerInfo
+from queues.once import Once
 from queues.run import current
-from queues.task import Call, Once, Task, Tasks
+from queues.task import Task, Tasks
 
 __all__ = [
     "Backoff",

@@ -1,20 +1,15 @@
 """Run one message: decode, look up, begin, call, and turn what came of it into what the broker is told."""
 
-import asyncio
-import concurrent.futures
 import logging
-import os
 import random
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from queues.backoff import Retry
+from queues.calling import call
+from queues.disposition import Deferred, Disposition, Done, Dropped, Failed, Raised, Retrying, skipped
 from queues.errors import (
     BrokerUnavailableError,
-    Failure,
     KeyConflictError,
     LeaseLostError,
     StoreUnavailableError,
@@ -25,8 +20,9 @@ from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Answer, Kind, State
 from queues.message import Message
-from queues.run import Run, StopRunError, set_current
-from queues.task import AnyTask, Once, Tasks
+from queues.once import Once
+from queues.run import Run
+from queues.task import AnyTask, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -35,56 +31,9 @@ MAX_JITTER_MS = 1_000
 LONGEST_BUSY_WAIT_MS = 2_000
 """How long a copy of running work is put off. Not to the lease's end: most runs end long before theirs, and a chain
 or a chord waits for the copy's answer."""
-CANCEL_WAIT_S = 10.0
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """There is a result; ack. `is_replay` when it was stored before."""
-
-    value: Any
-    is_replay: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """There is a failure and no further attempt; dead-letter. `error` is None when it was stored before."""
-
-    failure: Failure
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """Another attempt was published; ack."""
-
-    error: BaseException
-    delay_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """A copy was published for later; ack, and store nothing."""
-
-    delay_ms: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The lease was lost; ack, and store nothing: the winner's outcome stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The task raised, and its task system decides on another attempt; the lease is held until it has."""
-
-    error: BaseException
-    run: Run
-
-
-Disposition = Raised | Done | Failed | Retrying | Deferred | Dropped
 Publish = Callable[[Message, int], None]
 
 
@@ -165,9 +114,8 @@ class Executor:
             return Raised(error, run)
         delay_ms = _delay_ms(task, run.attempt - 1, error)
         if delay_ms is None:
-            failure = envelope.failure_of(error)
-            written = self.guard.fail(run, policy, envelope.of_failure(failure))
-            return Failed(failure, error) if written else self._fenced(task, run)
+            written = self.guard.fail(run, policy, error)
+            return Failed(envelope.failure_of(error), error) if written else self._fenced(task, run)
         message = run.message.retried(run.attempt)
         answer = self.guard.wait(run, policy, message, delay_ms)
         if answer.kind is Kind.CANCELLED:
@@ -175,17 +123,24 @@ class Executor:
             return Failed(envelope.failure_of(cancelled), cancelled)
         if answer.kind is not Kind.OK:
             return self._fenced(task, run)
-        try:
-            self._publish(message, delay_ms)
-        except BrokerUnavailableError as exc:
-            # The record says when the attempt is due; recovery publishes it then.
-            logger.warning("attempt %d of %s left to recovery: %s", run.attempt + 1, message.id, exc)
+        # Not left to recovery: a duplicate may take the record over, and then this message is in no queue.
+        self.guard.insist(lambda: self._publish(message, delay_ms))
         return Retrying(error, delay_ms)
+
+    def end_raised(self, task: AnyTask, run: Run, error: BaseException) -> bool:
+        """Store the failure of a run that raised; False when it was fenced, and a copy will be answered instead."""
+        written = self.guard.fail(run, task.policy, error)
+        self._publish_following(run.following)
+        if not written:
+            self._fenced(task, run)
+        return written
 
     def _fenced(self, task: AnyTask, run: Run) -> Disposition:
         logger.warning("%s was fenced: what it did under token %d is not stored", run.message.id, run.token)
-        if task.is_foreign or run.message.options:
+        is_forgotten = run.answer is not None and run.answer.state is State.UNKNOWN
+        if task.is_foreign or run.message.options or is_forgotten:
             # The winner may be another message; what waits for this one is answered by a copy, from the outcome.
+            # Or there is none: the process was paused until the record expired.
             return self._defer(run.message, run.lease_ms, "fenced")
         return Dropped()
 
@@ -225,58 +180,6 @@ class Executor:
             return Retrying(exc, delay_ms)
 
 
-def skipped(task: str, owner: str) -> dict[str, Any]:
-    """What a skipped submission resolves to."""
-    return {"status": "skipped", "reason": "duplicate_task", "task": task, "task_id": owner}
-
-
-def call(task: AnyTask, run: Run) -> Any:
-    """The task's own result.
-
-    Raises:
-        LeaseLostError, TaskCancelledError: the run was stopped from outside.
-        BaseException: whatever the task raises.
-    """
-    try:
-        return _call_async(task, run) if task.is_async else _call_sync(task, run)
-    except (StopRunError, asyncio.CancelledError, concurrent.futures.CancelledError):
-        run.leave()
-        run.check()
-        raise
-
-
-def _call_sync(task: AnyTask, run: Run) -> Any:
-    set_current(run)
-    run.enter()
-    try:
-        return task.fn(*run.message.args, **run.message.kwargs)
-    finally:
-        run.leave()
-        set_current(None)
-
-
-def _call_async(task: AnyTask, run: Run) -> Any:
-    ended = threading.Event()
-
-    async def awaited() -> Any:
-        set_current(run)
-        run.enter(asyncio.current_task())
-        try:
-            return await task.fn(*run.message.args, **run.message.kwargs)
-        finally:
-            run.leave()
-            ended.set()
-
-    future = asyncio.run_coroutine_threadsafe(awaited(), _loop())
-    try:
-        return future.result()
-    except BaseException:
-        # A signal interrupts this thread, not the coroutine: it must have ended before its lease does.
-        if future.cancel():
-            ended.wait(CANCEL_WAIT_S)
-        raise
-
-
 def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:
     # A result that has no encoding will have none in the next attempt either.
     final = (*task.give_up_on, TaskCancelledError, UnencodableError)
@@ -287,23 +190,3 @@ def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:
     if isinstance(error, Retry) and error.delay is not None:
         return max(0, round(error.delay * 1000))
     return task.backoff.delay_ms(retries)
-
-
-class _Loop:
-    """The event loop of this process's async tasks, on a thread of its own."""
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="onceq-loop", daemon=True).start()
-
-
-_loop_lock = threading.Lock()
-_process_loop: list[_Loop] = []
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    with _loop_lock:
-        if not _process_loop or _process_loop[0].pid != os.getpid():
-            _process_loop[:] = [_Loop()]
-        return _process_loop[0].loop

@@ -189,7 +189,8 @@ def status_of(message_id: str, key: str, record: Record | None, now_ms: int) -> 
         record.owner,
         key,
         record.state,
-        attempt=record.retries + 1 if has_begun else 0,
+        # While it waits, the retries already count the attempt to come.
+        attempt=record.retries + (record.state is not State.WAITING) if has_begun else 0,
         progress=_progress(record.progress),
         result=result,
         error=error,

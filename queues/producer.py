@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from queues.backend import Backend
+from queues.call import Call
 from queues.clock import Clock
+from queues.disposition import skipped
 from queues.errors import AlreadyRunningError, KeyConflictError
-from queues.executor import skipped
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import key as keys
 from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation, Publication
 from queues.idempotency.store import AsyncStore, Store
 from queues.message import Message
-from queues.task import REPLACING, AnyTask, Call
+from queues.once import REPLACING
+from queues.task import AnyTask
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 PUBLISH_WITHIN_MS = 10_000
@@ -48,7 +50,7 @@ class _Submission:
     @property
     def admit(self) -> Operation:
         """What reserves the work."""
-        after_ms = PUBLISH_WITHIN_MS if self.publication is None else QUEUE_WAIT_MS + self.delay_ms
+        after_ms = PUBLISH_WITHIN_MS if self.publication is None else self.queue_wait_ms
         policy = self.task.policy
         return Admit(
             self.message.fingerprint,
@@ -64,7 +66,16 @@ class _Submission:
     @property
     def confirm(self) -> Operation:
         """What says that the message is on its queue."""
-        return Confirm(self.message.id, QUEUE_WAIT_MS + self.delay_ms, self.task.policy.lock_ttl_ms)
+        return Confirm(self.message.id, self.queue_wait_ms, self.task.policy.lock_ttl_ms)
+
+    @property
+    def queue_wait_ms(self) -> int:
+        """How long the message may go unstarted before others publish it.
+
+        A delayed message waits in a worker's memory: Celery's Redis transport gives those of a killed worker back
+        after an hour only, so a delayed one counts as lost a lease after its time.
+        """
+        return self.delay_ms + self.task.policy.lease_ms if self.delay_ms else QUEUE_WAIT_MS
 
 
 DUPLICATES = {"replace": Duplicate.REPLACE, "keep_last": Duplicate.FOLLOW, "debounce": Duplicate.FOLLOW}
@@ -139,14 +150,18 @@ class Producer:
             admitted = [
                 s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
             ]
-            overdue = [Message.decoded(a.message).owned_by(a.owner) for a in answers if a.kind is Kind.HELP]
-            helped = [(message, 0) for message in overdue if self._backend.is_ours(message)]
+            helped = [(self._help(s, a), 0) for s, a in zip(batch, answers, strict=True) if a.kind is Kind.HELP]
             if admitted or helped:
                 yield Publish([*((s.message, s.delay_ms) for s in admitted), *helped])
             if admitted:
                 yield Ask([(s.message.digest, s.confirm) for s in admitted])
             handles += [self._handle(s, a) for s, a in zip(batch, answers, strict=True)]
         return handles
+
+    def _help(self, submission: _Submission, answer: Answer) -> Message:
+        message = Message.decoded(answer.message).owned_by(answer.owner)
+        # What only another backend can publish is left to it; this message does the same work meanwhile.
+        return message if self._backend.is_ours(message) else submission.message
 
     def _handle(self, submission: _Submission, answer: Answer) -> Handle:
         digest, policy = submission.message.digest, submission.task.policy

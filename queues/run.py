@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from queues.errors import LeaseLostError, TaskCancelledError
+from queues.idempotency.state import Answer
 from queues.message import Message
 
 
@@ -22,6 +23,7 @@ class Run:
 
     Args:
         attempt: 1 for the first.
+        answer: what the store said to its end; None before.
         created_ms: when the work was first asked for, by the store; 0 when it was not asked.
         lost: workers that died on this work before.
     """
@@ -38,11 +40,16 @@ class Run:
         self.is_lost = False
         self.is_cancelled = False
         self.is_ended = False
-        self.following = b""
+        self.answer: Answer | None = None
         self.progress = ""
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._task: Any = None
+
+    @property
+    def following(self) -> bytes:
+        """The message of the run that follows this one; empty when none does, or before this one has ended."""
+        return self.answer.message if self.answer is not None else b""
 
     def check(self) -> None:
         """Return if the task should go on.

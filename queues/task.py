@@ -2,123 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from queues.backoff import Backoff
+from queues.call import Call
 from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
 from queues.handle import Handle
 from queues.idempotency import key as keys
-from queues.message import MAX_PRIORITY
+from queues.once import Once
 
 P = ParamSpec("P")
 R = TypeVar("R")
-OnDuplicate = Literal["join", "skip", "reject", "replace", "keep_last", "debounce"]
-REPLACING = frozenset({"replace", "keep_last", "debounce"})
-"""Policies under which newer arguments of the same key are no conflict."""
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """How a task is kept to one effect.
-
-    Args:
-        ttl: seconds for which the outcome answers repetitions.
-        lease: seconds after which the work of a dead worker may be taken over; renewed while the task runs.
-        lock_ttl: seconds for which the record of unfinished work outlives its last sign of life.
-        on_duplicate: what a submission does while the same work is queued or running. `join` gets a handle to the
-            first; `skip` an answer that says so; `reject` an AlreadyRunningError. The others are for work with a
-            `key`: `replace` gives queued work the newer arguments, and joins running work; `keep_last` does so
-            too, and follows a running one with one more run, of the newest arguments; `debounce` is `keep_last`
-            whose work begins when no submission came for `quiet` seconds.
-        quiet: seconds, for `debounce`.
-        key: names of the arguments that make the key, or a function of the arguments that returns it; None
-            takes all arguments.
-        version: part of the key; change it when the task's meaning changes.
-        cache_failures: whether a stored failure answers new submissions too.
-        max_lost: how many workers may die of the task before it is dead.
-        lossy: a worker that finds the work running elsewhere answers "skipped" instead of waiting.
-        fail_open: run unguarded when the store does not answer, instead of waiting for it.
-
-    Raises:
-        InvalidOptionError: a number out of its range.
-    """
-
-    ttl: float = 3600.0
-    lease: float = 30.0
-    lock_ttl: float = 3600.0
-    on_duplicate: OnDuplicate = "join"
-    key: Callable[..., Any] | Sequence[str] | None = None
-    version: str = "1"
-    cache_failures: bool = False
-    max_lost: int = 3
-    lossy: bool = False
-    fail_open: bool = False
-    quiet: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
-            msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
-            raise InvalidOptionError(msg)
-        if self.on_duplicate not in get_args(OnDuplicate):
-            msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"
-            raise InvalidOptionError(msg)
-        if (self.quiet > 0) != (self.on_duplicate == "debounce"):
-            msg = f"quiet={self.quiet!r}: seconds above 0 with on_duplicate='debounce', and 0 with any other"
-            raise InvalidOptionError(msg)
-
-    @property
-    def ttl_ms(self) -> int:
-        """`ttl` in ms."""
-        return round(self.ttl * 1000)
-
-    @property
-    def lease_ms(self) -> int:
-        """`lease` in ms."""
-        return round(self.lease * 1000)
-
-    @property
-    def quiet_ms(self) -> int:
-        """`quiet` in ms."""
-        return round(self.quiet * 1000)
-
-    @property
-    def lock_ttl_ms(self) -> int:
-        """`lock_ttl` in ms."""
-        return round(self.lock_ttl * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One submission: the arguments and how they are to be sent.
-
-    Args:
-        delay: seconds before which the task must not start.
-        priority: 0 to 9, higher first; None takes the task's.
-        key: names the work in place of the arguments; another submission with the same key and other
-            arguments is refused.
-        scope: keeps equal calls of different owners apart; a tenant's id, for example.
-    """
-
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    delay: float = 0.0
-    priority: int | None = None
-    key: str | None = None
-    scope: str = ""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.delay <= MAX_DELAY_S:
-            msg = f"delay={self.delay!r}: 0 to {MAX_DELAY_S} seconds"
-            raise InvalidOptionError(msg)
-        if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
-            msg = f"priority={self.priority!r}: 0 to {MAX_PRIORITY}"
-            raise InvalidOptionError(msg)
-
-
-MAX_DELAY_S = 30 * 86_400
-"""Thirty days."""
 
 
 class Sender(Protocol):
@@ -160,7 +55,7 @@ class Task(Generic[P, R]):
         tasks: "Tasks",
         name: str,
         queue: str = "default",
-        once: Once | None = Once(),
+        once: Once | None = Once(),  # noqa: B008 - immutable
         max_retries: int | None = 3,
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
         retry_for: tuple[type[BaseException], ...] = (Exception,),

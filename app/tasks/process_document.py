@@ -18,17 +18,20 @@ from app.tasks.errors import DocumentMissingError, TaskInputError
 from app.tasks.services import Services
 from app.tasks.source_run import SourceRun
 from app.tasks.streams import closed_after
-from queues import Backoff, Tasks, current
+from queues import Backoff, Once, Tasks, current
 from queues.task import AnyTask
 
 MAX_RETRIES = 3
 FINAL = (ExtractError, UploadPathError, TaskInputError, DocumentMissingError, SourceRemovedError)
 
+ONCE = Once(cache_failures=(ExtractError,))
+"""The same bytes are no more readable in the next submission."""
+
 
 def declare(tasks: Tasks, services: Services) -> AnyTask:
     """The task `process_document`, working with these services."""
 
-    @tasks.task(queue="documents", max_retries=MAX_RETRIES, backoff=Backoff(60), give_up_on=FINAL)
+    @tasks.task(queue="documents", max_retries=MAX_RETRIES, backoff=Backoff(60), give_up_on=FINAL, once=ONCE)
     async def process_document(document_id: str, path: str, chatbot_id: str) -> dict[str, object]:
         """The counts of what was read from an uploaded file: `chunks_created`, `pages`, `characters`.
 

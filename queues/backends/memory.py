@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 
 from queues.clock import Clock, SystemClock
+from queues.disposition import Disposition, Failed
 from queues.errors import TaskNotFoundError
-from queues.executor import Disposition, Executor, Failed
+from queues.executor import Executor
 from queues.idempotency.envelope import failure_of
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.state import Publication

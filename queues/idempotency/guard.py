@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from queues.clock import Clock
 from queues.errors import BrokerUnavailableError, StoreUnavailableError
+from queues.idempotency import envelope
 from queues.idempotency.heartbeat import HeartbeatThread
 from queues.idempotency.state import (
     Answer,
@@ -26,8 +27,8 @@ from queues.idempotency.state import (
 )
 from queues.idempotency.store import Store
 from queues.message import Message
+from queues.once import Once
 from queues.run import Run
-from queues.task import Once
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -99,9 +100,10 @@ class Guard:
         )
         return self._end(run, request)
 
-    def fail(self, run: Run, policy: Once, outcome: bytes) -> bool:
+    def fail(self, run: Run, policy: Once, error: BaseException) -> bool:
         """Store the failure; False when another run has the right, and nothing was written."""
-        return self._end(run, Fail(run.token, outcome, policy.cache_failures, policy.ttl_ms)).kind is Kind.OK
+        outcome = envelope.of_failure(envelope.failure_of(error))
+        return self._end(run, Fail(run.token, outcome, policy.caches(error), policy.ttl_ms)).kind is Kind.OK
 
     def release(self, run: Run, policy: Once, *, is_forgotten: bool = False) -> bool:
         """Give the right back unused; False when it was lost before.
@@ -116,7 +118,7 @@ class Guard:
         # The lease is renewed until the end is written: a store that is away for a while costs no second run.
         try:
             answer = self.insist(lambda: self.store.apply(run.message.digest, operation))
-            run.following = answer.message
+            run.answer = answer
             return answer
         finally:
             run.is_ended = True

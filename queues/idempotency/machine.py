@@ -93,8 +93,10 @@ def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
         if is_other and request.duplicate is not Duplicate.JOIN:
             return _reserve(record, request, now_ms)
         return record, Answer(Kind.CONFLICT, record.owner, record.state) if is_other else _stored(record)
-    if record.state is State.QUEUED and record.owner == request.message_id and not is_other:
-        return record, Answer(Kind.ADMITTED, record.owner, State.QUEUED)
+    if record.owner == request.message_id and not is_other:
+        # Its reply had been lost: it neither replaces nor follows itself.
+        kind = Kind.ADMITTED if record.state is State.QUEUED else Kind.INFLIGHT
+        return record, Answer(kind, record.owner, record.state)
     if record.state is not State.RUNNING and request.duplicate is not Duplicate.JOIN:
         return _replace(record, request, now_ms)
     if request.duplicate is Duplicate.FOLLOW:
@@ -114,6 +116,7 @@ def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
         request.message_id,
         token=record.token if record else 0,
         message=request.message,
+        follows=record.owner if record and not _is_spent(record, request.message_id) else "",
         until_ms=now_ms + request.quiet_ms if request.quiet_ms else 0,
         help_at_ms=help_at_ms,
         created_ms=now_ms,
@@ -130,6 +133,9 @@ def _replace(record: Record, request: Admit, now_ms: int) -> Result:
         message=request.message,
         fingerprint=request.fingerprint,
         is_replaced=True,
+        next_message=b"",
+        next_owner="",
+        next_fingerprint="",
         until_ms=until_ms,
         help_at_ms=help_at_ms,
         expires_ms=help_at_ms + request.ttl_ms,
@@ -185,7 +191,9 @@ def _begin_running(record: Record, request: Begin, now_ms: int) -> Result:
         kind = Kind.BUSY_SELF if record.owner == request.message_id else Kind.BUSY
         return record, Answer(kind, record.owner, State.RUNNING, wait_ms=record.until_ms - now_ms)
     if record.is_cancelled and record.owner == request.message_id:
-        return _finish(record, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
+        # Another token, so that the run that was cancelled cannot take the outcome for its own.
+        ended = replace(record, token=record.token + 1)
+        return _finish(ended, State.FAILED, CANCELLED_OUTCOME, request.ttl_ms, now_ms)
     if record.is_cancelled:
         return _run_anew(record, request, now_ms)
     if record.lost >= request.max_lost:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from queues.errors import QueueError
+from queues.errors import InvalidMessageError, QueueError
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
 from queues.message import Message
@@ -74,7 +74,12 @@ class Recovery:
         if record is None or not record.state.is_live:
             self._store.apply(digest, Help(LONGEST_PERIOD_MS, LONGEST_PERIOD_MS))  # drops a stale entry of the index
             return False
-        message = Message.decoded(record.message)
+        try:
+            message = Message.decoded(record.message)
+        except InvalidMessageError as exc:
+            # A newer worker may be able to read it; the others that are overdue must not wait behind it.
+            logger.warning("the message of %s is left alone: %s", record.owner, exc)
+            return False
         if message.task not in self._tasks or not self._is_ours(message):
             return False
         policy = self._tasks.get(message.task).policy

@@ -24,6 +24,7 @@ local function reserve(record)
   if KEYS[4] then redis.call(ARGV[10] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[11]) end
   redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', int(now))
   if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
+  if record and not is_spent(record, id) then redis.call('HSET', lock, 'follows', record.owner) end
   if token > 0 then redis.call('HSET', lock, 'token', int(token)) end
   if quiet > 0 then redis.call('HSET', lock, 'until', int(now + quiet)) end
   redis.call('DEL', result)
@@ -33,6 +34,7 @@ end
 
 local function replace(record)
   local help_at = math.max(tonumber(redis.call('ZSCORE', leases, digest)), now + quiet + after)
+  redis.call('HDEL', lock, 'next', 'next_owner', 'next_fingerprint')
   redis.call('HSET', lock, 'message', ARGV[5], 'fingerprint', fingerprint, 'replaced', '1')
   if quiet > 0 then redis.call('HSET', lock, 'until', int(math.max(record['until'], now + quiet))) end
   keep_until(help_at, 0, ttl)
@@ -46,7 +48,9 @@ if not record.is_live then
   if other and duplicate ~= 'join' then return reserve(record) end
   return other and answer('conflict', record) or stored(record)
 end
-if record.state == 'queued' and record.owner == id and not other then return answer('admitted', record) end
+if record.owner == id and not other then
+  return answer(record.state == 'queued' and 'admitted' or 'inflight', record)
+end
 if record.state ~= 'running' and duplicate ~= 'join' then return replace(record) end
 if duplicate == 'follow' then
   redis.call('HSET', lock, 'next', ARGV[5], 'next_owner', id, 'next_fingerprint', fingerprint)

@@ -15,7 +15,7 @@
 local fingerprint, id, execution, lease, ttl = ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[10])
 
 local function run(record)
-  local token = math.max((record and record.token or 0) + 1, now * 1000)
+  local token = math.max((record and record.token or 0) + 1, now_us)
   local created = record and record.created or int(now)
   local retries, lost = record and record.retries or tonumber(ARGV[7]), record and record.lost or 0
   local replaced = record and record.replaced
@@ -47,6 +47,7 @@ local function begin_running(record)
     return answer(record.owner == id and 'busy_self' or 'busy', record, {wait = record['until'] - now})
   end
   if record.cancelled and record.owner == id then
+    record.token = record.token + 1
     finish(record, 'failed', ARGV[12], ttl)
     return stored(record)
   end

@@ -16,10 +16,12 @@ local lock, result, leases, digest = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local MAX_HELP_INTERVAL_MS = 600000
 local NEXT_WITHIN_MS = 10000
 
-local now = tonumber(ARGV[2])
-if not now then
+local now, now_us = tonumber(ARGV[2])
+if now then
+  now_us = now * 1000
+else
   local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
+  now, now_us = time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
 end
 
 -- Lua would write a large number as 1.7e+15.

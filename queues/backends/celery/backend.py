@@ -13,6 +13,8 @@ from queues.idempotency.recovery import Recovery
 from queues.producer import Producer
 from queues.task import Tasks
 
+VISIBILITY_TIMEOUT_S = 1_800
+
 
 class CeleryBackend(CeleryPublisher):
     """One Celery task a task.
@@ -53,6 +55,13 @@ class CeleryBackend(CeleryPublisher):
             declare(task.fn)
 
 
+def _transport_options(url: str) -> dict[str, object]:
+    if url.startswith("amqp"):
+        return {"confirm_publish": True}
+    # Sooner than an outcome expires: a message whose worker died before the ack must find it.
+    return {"visibility_timeout": VISIBILITY_TIMEOUT_S}
+
+
 def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
     """A Celery app whose settings keep the guarantee; JSON only."""
     app = Celery("onceq", broker=url, backend=result_backend, set_as_current=False)
@@ -72,7 +81,7 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         task_track_started=result_backend is not None,
         task_ignore_result=result_backend is None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"confirm_publish": True} if url.startswith("amqp") else {},
+        broker_transport_options=_transport_options(url),
         worker_send_task_events=True,
         timezone="UTC",
     )

@@ -1,21 +1,19 @@
-"""The engine of one Celery app: its executor, and recovery as a step of Celery's worker."""
+"""The engine of one Celery app: its executor, and what Celery is told of a delivery."""
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from celery import Celery, bootsteps
+from celery import Celery
 from celery.exceptions import Ignore, Reject
 from celery.exceptions import Retry as CeleryRetry
 
+from queues.disposition import Disposition, Done, Failed, Raised, Retrying
 from queues.errors import BrokerUnavailableError, StoreUnavailableError, TaskFailedError
-from queues.executor import Disposition, Done, Executor, Failed, Raised, Retrying
+from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
 from queues.message import Message
 from queues.producer import Producer
 from queues.task import Tasks
-
-if TYPE_CHECKING:
-    from celery.worker import WorkController
 
 ATTRIBUTE = "onceq_engine"
 
@@ -84,24 +82,3 @@ def settle(disposition: Disposition) -> Any:
             raise CeleryRetry(str(error), exc=error, when=delay_ms / 1000)
         case _:
             raise Ignore(type(disposition).__name__)
-
-
-class RecoveryStep(bootsteps.StartStopStep):
-    """Runs the app's recovery beside the worker."""
-
-    def __init__(self, worker: "WorkController", **options: Any) -> None:
-        super().__init__(worker, **options)
-        self._engine = Engine.of(worker.app)
-
-    def start(self, worker: "WorkController") -> None:
-        """Start to look for work that was left."""
-        if self._engine is not None:
-            self._engine.recovery.start()
-
-    def stop(self, worker: "WorkController") -> None:
-        """Wait for no server any more."""
-        if self._engine is not None:
-            self._engine.stopping.set()
-            self._engine.recovery.stop()
-
-    terminate = stop

@@ -6,11 +6,12 @@ from typing import Any
 from celery.app.task import Context
 
 from queues import codec
+from queues.call import Call
 from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
 from queues.message import MAX_PRIORITY, Message
 from queues.producer import named
-from queues.task import AnyTask, Call
+from queues.task import AnyTask
 
 HEADER = "onceq"
 """The header that carries the key; computed at the producer, trusted at the worker."""

@@ -8,18 +8,20 @@ from celery import Celery
 from celery.exceptions import Ignore, Reject
 from celery.result import AsyncResult, EagerResult
 
-from queues.backends.celery.engine import Engine, RecoveryStep, settle
+from queues.backends.celery.engine import Engine, settle
 from queues.backends.celery.foreign import foreign_engine
 from queues.backends.celery.locks import Locks
 from queues.backends.celery.messages import HEADER, carries_continuation, from_request, header
-from queues.errors import LeaseLostError, TaskFailedError
-from queues.executor import Failed, Raised
+from queues.backends.celery.recovery_step import RecoveryStep
+from queues.call import Call
+from queues.disposition import Failed, Raised
+from queues.errors import InvalidOptionError, LeaseLostError, TaskFailedError
 from queues.handle import Decision, Handle
-from queues.idempotency import envelope
 from queues.idempotency.state import Kind
+from queues.once import REPLACING, Once
 from queues.producer import message_for, named
 from queues.run import Run, current_run
-from queues.task import AnyTask, Call, Once, Task
+from queues.task import AnyTask, Task
 
 PLAIN_OPTIONS = frozenset({"countdown", "add_to_parent"})
 """With no other option, a duplicate is answered where it is sent; else its message is published and answered."""
@@ -94,6 +96,9 @@ class IdempotentTask(celery.Task):
         if given <= PLAIN_OPTIONS and not carries_continuation(options):
             handle = self.engine.producer.send(self.guarded, call)
             return self._result_of(handle, add_to_parent=bool(options.get("add_to_parent", True)))
+        if self.guarded.policy.on_duplicate in REPLACING:
+            msg = f"{self.name}: on_duplicate={self.guarded.policy.on_duplicate!r} replaces messages, so none may have "
+            raise InvalidOptionError(msg + f"callbacks or options of its own: {', '.join(sorted(given))}")
         message = message_for(self.guarded, call, 0)
         if self.onceq_task is not None and not given & ROUTES:
             options["queue"] = self.onceq_task.queue
@@ -107,7 +112,11 @@ class IdempotentTask(celery.Task):
             answer = self.engine.executor.guard.wait(run, self.guarded.policy, message, self._delay_ms(options))
             if answer.kind is not Kind.OK:
                 raise LeaseLostError(message.digest, run.token)
-        return super().retry(*args, **options)
+        try:
+            return super().retry(*args, **options)
+        except Reject as exc:
+            # Celery drops a message whose retry could not be published; here it goes back to its queue.
+            raise Reject(exc.reason, requeue=True) from exc
 
     def generate_task_id(self, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> str:
         """The digest that names this call: equal for equal calls, 40 hex digits."""
@@ -146,8 +155,7 @@ class IdempotentTask(celery.Task):
         if isinstance(raised.error, Reject) and raised.error.requeue:
             self.engine.executor.guard.release(run, self.guarded.policy)
             return
-        failure = envelope.of_failure(envelope.failure_of(raised.error))
-        if not self.engine.executor.guard.fail(run, self.guarded.policy, failure):
+        if not self.engine.executor.end_raised(self.guarded, run, raised.error):
             raise Ignore(f"fenced: token {run.token} of {run.message.id} is not the last")
 
     def _is_last(self, max_retries: int | None) -> bool:

@@ -17,6 +17,7 @@ from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExce
 
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import from_native, to_native
+from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
@@ -148,7 +149,7 @@ def make_broker(url: str) -> dramatiq.Broker:
     """
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "unix"):
-        return RedisBroker(url=url)  # type: ignore[no-untyped-call] # dramatiq
+        return GarbageProofRedisBroker(url=url)  # type: ignore[no-untyped-call] # dramatiq
     if scheme in ("amqp", "amqps"):
         return RabbitmqBroker(url=url, confirm_delivery=True)
     msg = f"not a broker's URL (redis://, rediss://, unix://, amqp:// or amqps://): it begins with {scheme[:16]!r}"

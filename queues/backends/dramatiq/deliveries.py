@@ -7,8 +7,8 @@ import dramatiq
 from dramatiq.broker import Broker, MessageProxy
 from dramatiq.middleware import Middleware, SkipMessage
 
+from queues.disposition import Disposition, Done, Failed, Raised
 from queues.errors import TaskFailedError
-from queues.executor import Disposition, Done, Failed, Raised
 from queues.idempotency.recovery import Recovery
 
 

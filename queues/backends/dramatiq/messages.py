@@ -7,11 +7,12 @@ import dramatiq
 from dramatiq.broker import MessageProxy
 
 from queues import codec
+from queues.call import Call
 from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
 from queues.message import Message
 from queues.producer import named
-from queues.task import AnyTask, Call
+from queues.task import AnyTask
 
 HEADER = "onceq"
 """The option that carries the key; computed at the producer, trusted at the worker."""

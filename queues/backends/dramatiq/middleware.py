@@ -11,18 +11,20 @@ from dramatiq.broker import Broker, MessageProxy
 from queues.backends.dramatiq.backend import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import HEADER, from_native, header, to_native
+from queues.call import Call
 from queues.clock import SystemClock
+from queues.disposition import Raised
 from queues.errors import BrokerUnavailableError, StoreUnavailableError
-from queues.executor import Executor, Raised
-from queues.idempotency import envelope
+from queues.executor import Executor
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.store import Store
 from queues.message import Message
+from queues.once import Once
 from queues.producer import named
 from queues.run import Run
 from queues.stores.redis import RedisStore
-from queues.task import Call, Once, Task, Tasks
+from queues.task import Task, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Idempotency(Deliveries):
         self._store = store if store is not None else RedisStore(url, prefix=prefix)
         self._guard = Guard.over(self._store, SystemClock(), self._stopping)
         self._tasks = Tasks(namespace="")
+        self._executors: dict[str, Executor] = {}
 
     @property
     def actor_options(self) -> set[str]:
@@ -78,6 +81,7 @@ class Idempotency(Deliveries):
             )
         )
         executor = Executor(self._tasks, self._guard, self._publisher(broker), failures=(BaseException,))
+        self._executors[task.name] = executor
         actor.fn = self._guarded(task, executor)
         actor.send_with_options = self._checked(task, actor.send_with_options)  # type: ignore[method-assign] # an actor is a plain object
         self.recover_with(
@@ -151,9 +155,8 @@ class Idempotency(Deliveries):
     def _store_failure(self) -> None:
         raised: Raised | None = getattr(self._local, "raised", None)
         if raised is not None:
-            failure = envelope.of_failure(envelope.failure_of(raised.error))
-            policy = self._tasks.get(raised.run.message.task).policy
-            self._end(lambda: self._guard.fail(raised.run, policy, failure))
+            task = self._tasks.get(raised.run.message.task)
+            self._end(lambda: self._executors[task.name].end_raised(task, raised.run, raised.error))
 
     def _end(self, step: Callable[[], object]) -> None:
         self._local.raised = None

@@ -1,0 +1,87 @@
+"""The policy of a task: how it is kept to one effect."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from queues.errors import InvalidOptionError
+
+OnDuplicate = Literal["join", "skip", "reject", "replace", "keep_last", "debounce"]
+REPLACING = frozenset({"replace", "keep_last", "debounce"})
+"""Policies under which newer arguments of the same key are no conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """How a task is kept to one effect.
+
+    Args:
+        ttl: seconds for which the outcome answers repetitions.
+        lease: seconds after which the work of a dead worker may be taken over; renewed while the task runs.
+        lock_ttl: seconds for which the record of unfinished work outlives its last sign of life.
+        on_duplicate: what a submission does while the same work is queued or running. `join` gets a handle to the
+            first; `skip` an answer that says so; `reject` an AlreadyRunningError. The others are for work with a
+            `key`: `replace` gives queued work the newer arguments, and joins running work; `keep_last` does so
+            too, and follows a running one with one more run, of the newest arguments; `debounce` is `keep_last`
+            whose work begins when no submission came for `quiet` seconds.
+        quiet: seconds, for `debounce`.
+        key: names of the arguments that make the key, or a function of the arguments that returns it; None
+            takes all arguments.
+        version: part of the key; change it when the task's meaning changes.
+        cache_failures: whether a stored failure answers new submissions too; or the exceptions of which it does.
+        max_lost: how many workers may die of the task before it is dead.
+        lossy: a worker that finds the work running elsewhere answers "skipped" instead of waiting.
+        fail_open: run unguarded when the store does not answer, instead of waiting for it.
+
+    Raises:
+        InvalidOptionError: a number out of its range.
+    """
+
+    ttl: float = 3600.0
+    lease: float = 30.0
+    lock_ttl: float = 3600.0
+    on_duplicate: OnDuplicate = "join"
+    key: Callable[..., Any] | Sequence[str] | None = None
+    version: str = "1"
+    cache_failures: bool | tuple[type[BaseException], ...] = False
+    max_lost: int = 3
+    lossy: bool = False
+    fail_open: bool = False
+    quiet: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
+            msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
+            raise InvalidOptionError(msg)
+        if self.on_duplicate not in get_args(OnDuplicate):
+            msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"
+            raise InvalidOptionError(msg)
+        if (self.quiet > 0) != (self.on_duplicate == "debounce"):
+            msg = f"quiet={self.quiet!r}: seconds above 0 with on_duplicate='debounce', and 0 with any other"
+            raise InvalidOptionError(msg)
+
+    def caches(self, error: BaseException) -> bool:
+        """Whether this failure answers new submissions too."""
+        if isinstance(self.cache_failures, bool):
+            return self.cache_failures
+        return isinstance(error, self.cache_failures)
+
+    @property
+    def ttl_ms(self) -> int:
+        """`ttl` in ms."""
+        return round(self.ttl * 1000)
+
+    @property
+    def lease_ms(self) -> int:
+        """`lease` in ms."""
+        return round(self.lease * 1000)
+
+    @property
+    def quiet_ms(self) -> int:
+        """`quiet` in ms."""
+        return round(self.quiet * 1000)
+
+    @property
+    def lock_ttl_ms(self) -> int:
+        """`lock_ttl` in ms."""
+        return round(self.lock_ttl * 1000)

@@ -1,0 +1,170 @@
+"""Recovery publishes work that nobody looks after, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from queues import Once, State, Tasks, errors
+from queues.idempotency.recovery import LONGEST_PERIOD_MS, Recovery
+from queues.idempotency.state import Admit
+from queues.message import Message
+from tests.unit.queues.bench import LEASE_S, Bench, until
+
+LEASE_MS = round(LEASE_S * 1000)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def recovery_of(bench: Bench, tasks: Tasks | None = None) -> Recovery:
+    return Recovery(
+        bench.store, tasks or bench.tasks, "celery", bench.publish, lambda m: not m.options.keys() - {"celery"}
+    )
+
+
+def look(bench: Bench, recovery: Recovery) -> int:
+    bench.clock.advance(recovery.period_ms)
+    return recovery.look()
+
+
+def test_work_whose_lease_ended_is_published_again(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.guard.begin(message, Once(lease=LEASE_S))
+    recovery = recovery_of(bench)
+    found_early = look(bench, recovery)
+    bench.clock.advance(LEASE_MS)
+    found = look(bench, recovery)
+
+    assert (found_early, found) == (0, 1)
+    assert bench.published == [(message, 0)]
+
+
+def test_work_that_was_admitted_and_never_confirmed_is_published(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.clock.advance(1_001)
+
+    assert look(bench, recovery_of(bench)) == 1
+    assert bench.published == [(message, 0)]
+    assert bench.state(message) is State.QUEUED
+
+
+def test_a_retry_that_is_late_is_published_with_its_retries(bench: Bench):
+    def fails() -> None:
+        raise OSError("no")
+
+    message = bench.admitted(bench.task(fails))
+    bench.executor.execute(message)
+    bench.published.clear()
+    bench.clock.advance(1_000 + LEASE_MS)
+
+    assert look(bench, recovery_of(bench)) == 1
+    assert bench.published == [(message.retried(1), 0)]
+
+
+def test_overdue_work_is_published_ever_more_rarely(bench: Bench):
+    bench.admitted(bench.task(lambda: 1))
+    recovery = recovery_of(bench)
+    for _ in range(40):
+        look(bench, recovery)
+        bench.clock.advance(LEASE_MS // 2)
+
+    assert 2 <= len(bench.published) <= 6
+
+
+def test_an_unknown_task_is_left_to_workers_that_know_it(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.clock.advance(1_001)
+
+    found_by_strangers = look(bench, recovery_of(bench, Tasks()))
+    bench.clock.advance(LONGEST_PERIOD_MS)
+
+    assert found_by_strangers == 0
+    assert look(bench, recovery_of(bench)) == 1
+    assert bench.published == [(message, 0)]
+
+
+def test_another_backends_message_is_left_to_it(bench: Bench):
+    task = bench.task(lambda: 1)
+    theirs = replace(bench.message(task), options={"dramatiq": {"pipe_target": {}}})
+    bench.store.apply(theirs.digest, Admit("", theirs.id, theirs.encoded(), 1_000, 60_000))
+    bench.clock.advance(1_001)
+
+    assert look(bench, recovery_of(bench)) == 0
+    assert bench.published == []
+
+
+def test_finished_work_is_left_alone(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.executor.execute(message)
+    bench.clock.advance(10_000)
+
+    assert look(bench, recovery_of(bench)) == 0
+    assert bench.published == []
+
+
+def test_a_record_that_cannot_be_read_does_not_keep_others_from_being_found(bench: Bench):
+    bench.store.apply("00" * 20, Admit("", "x", b"not a message", 500, 60_000))
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.clock.advance(1_001)
+
+    assert look(bench, recovery_of(bench)) == 1
+    assert bench.published == [(message, 0)]
+
+
+def test_only_one_worker_looks_in_a_period(bench: Bench):
+    bench.admitted(bench.task(lambda: 1))
+    first, second = recovery_of(bench), recovery_of(bench)
+    bench.clock.advance(5_000)
+
+    assert first.look() == 1
+    assert second.look() == 0
+
+
+def test_the_period_is_a_quarter_of_the_shortest_lease(bench: Bench):
+    bench.task(lambda: 1, once=Once(lease=20))
+    period_of_one_ms = recovery_of(bench).period_ms
+    bench.tasks.task(name="bench.shorter", once=Once(lease=4))(lambda: 1)
+
+    assert period_of_one_ms == 5_000
+    assert recovery_of(bench).period_ms == 1_000
+
+
+def test_work_that_the_broker_did_not_take_is_found_again(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    takes: list[Message] = []
+
+    def refuse_once(message: Message, delay_ms: int) -> None:
+        takes.append(message)
+        if len(takes) == 1:
+            raise errors.BrokerUnavailableError("away")
+
+    recovery = Recovery(bench.store, bench.tasks, "celery", refuse_once, lambda _: True)
+    bench.clock.advance(1_001)
+    with pytest.raises(errors.BrokerUnavailableError):
+        look(bench, recovery)
+    bench.clock.advance(LEASE_MS)
+
+    assert look(bench, recovery) == 1
+    assert takes == [message, message]
+
+
+def test_its_thread_announces_the_worker_and_goes_on_after_an_error(bench: Bench):
+    bench.admitted(bench.task(lambda: 1, once=Once(lease=0.4)))
+    takes: list[Message] = []
+
+    def refuse_once(message: Message, delay_ms: int) -> None:
+        takes.append(message)
+        if len(takes) == 1:
+            raise errors.BrokerUnavailableError("away")
+
+    recovery = Recovery(bench.store, bench.tasks, "celery", refuse_once, lambda _: True)
+    bench.clock.advance(1_001)
+    recovery.start()
+    until(lambda: takes)
+    bench.clock.advance(5_000)
+    until(lambda: len(takes) >= 2)
+    recovery.stop()
+
+    assert [worker.backend for worker in bench.store.workers()] == ["celery"]
