@@ -27,7 +27,7 @@ demo: $(STAMP) ## documents through the API on both backends, each three times a
 
 test: check ## all checks, then all tests; TESTS=tests/unit runs some
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 check: $(STAMP) ## ruff, types, and which package may import which
 	@echo "== ruff check"

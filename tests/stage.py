@@ -34,6 +34,7 @@ class Stage:
         self.redis_url = redis_url
         self.broker_url = broker_url
         self._options = options or {}
+        self.running: Worker | None = None
         self.ledger = redis.Redis.from_url(redis_url)
         self.program, self.queue = self.connect()
 
@@ -56,10 +57,10 @@ class Stage:
             **({"CELERY_RESULT_BACKEND": self._options["result_backend"]} if self._options else {}),
         }
 
-    def worker(self, kind: Kind, folder: Path, *, concurrency: int = 4) -> Worker:
-        """A worker of this stage, not yet started."""
+    def worker(self, kind: Kind, folder: Path, *, concurrency: int = 4, arguments: tuple[str, ...] = ()) -> Worker:
+        """A worker of this stage, not yet started; `arguments` are more of its command line."""
         module = f"onceq_{kind.partition(' ')[0]}"
-        command = worker_command(kind, module, concurrency=concurrency)
+        command = [*worker_command(kind, module, concurrency=concurrency), *arguments]
         log_path = folder / f"worker-{uuid.uuid4().hex[:6]}.log"
         return Worker(command, self.environment, log_path, is_seen_by(self.queue))
 

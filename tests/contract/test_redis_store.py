@@ -110,7 +110,7 @@ def test_an_outcome_expires_by_the_servers_clock(redis_store, digest):
     assert again.token > token
 
 
-def test_time_is_the_servers_own_to_the_ms(redis_store, digest):
+def test_time_is_the_servers_own(redis_store, digest):
     for _ in range(5):
         before_ms = time.time_ns() // 1_000_000
         token = redis_store.apply(digest, begin()).token
@@ -121,7 +121,7 @@ def test_time_is_the_servers_own_to_the_ms(redis_store, digest):
 
         assert before_ms <= record.created_ms <= after_ms
         assert record.until_ms == record.created_ms + LEASE_MS
-        assert before_ms * 1000 <= token <= after_ms * 1000
+        assert before_ms * 1000 <= token < (after_ms + 1) * 1000
 
 
 @pytest.mark.parametrize("is_left", [True, False], ids=["left", "right"])

@@ -85,6 +85,12 @@ def asks_again(name: str) -> int:
     return current.attempt
 
 
+@tasks.task(queue="fast", backoff=Backoff(60), once=Once(lease=LEASE_S))
+def waits_long(name: str) -> None:
+    mark(name, f"attempt-{current.attempt}")
+    raise Retry
+
+
 @tasks.task(queue="fast", once=Once(lease=LEASE_S), give_up_on=(KeyError,))
 def gives_up(name: str) -> None:
     mark(name, "ran")
@@ -119,6 +125,34 @@ def rejects(name: str) -> str:
 def every_time(name: str) -> str:
     mark(name, "ran")
     return name
+
+
+@tasks.task(queue="fast", once=Once(lease=LEASE_S, ttl=0.4))
+def short_lived(name: str) -> str:
+    mark(name, "ran")
+    return name
+
+
+@tasks.task(queue="fast", max_retries=0, once=Once(lease=LEASE_S, cache_failures=True))
+def fails_for_good(name: str) -> None:
+    mark(name, "ran")
+    raise CodedError(name)
+
+
+@tasks.task(queue="slow", once=Once(lease=LEASE_S))
+def spins(name: str, seconds: float) -> str:
+    mark(name, "began")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    mark(name, "done")
+    return name
+
+
+class CodedError(Exception):
+    """A failure with a code for programs."""
+
+    code = "no_such_page"
 
 
 def queue() -> Queue:
