@@ -12,6 +12,7 @@ from queues.disposition import skipped
 from queues.errors import AlreadyRunningError, KeyConflictError
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import key as keys
+from queues.idempotency.machine import UNPUBLISHED_TTL_MS
 from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation, Publication
 from queues.idempotency.store import AsyncStore, Store
 from queues.message import Message
@@ -52,12 +53,13 @@ class _Submission:
         """What reserves the work."""
         after_ms = PUBLISH_WITHIN_MS if self.publication is None else self.queue_wait_ms
         policy = self.task.policy
+        ttl_ms = UNPUBLISHED_TTL_MS if self.publication is None else policy.lock_ttl_ms
         return Admit(
             self.message.fingerprint,
             self.message.id,
             self.message.encoded(MAX_MESSAGE_BYTES),
             after_ms,
-            policy.lock_ttl_ms,
+            ttl_ms,
             self.publication,
             DUPLICATES.get(policy.on_duplicate, Duplicate.JOIN),
             policy.quiet_ms,

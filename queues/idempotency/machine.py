@@ -47,6 +47,8 @@ CANCELLED_OUTCOME = (
 )
 NEXT_WITHIN_MS = 10_000
 """How long a worker may take to publish the run that follows the one it ended."""
+UNPUBLISHED_TTL_MS = 30 * 86_400_000
+"""How long the record of a message that is on no queue is kept: until then, the record is all there is of it."""
 MAX_HELP_INTERVAL_MS = 600_000
 """A message that waits in a long queue is published again ever more rarely, at last every ten minutes."""
 
@@ -264,7 +266,7 @@ def release(record: Record | None, request: Release, now_ms: int) -> Result:
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
     if request.is_forgotten and record.next_message:
-        return _next(record, now_ms, request.ttl_ms), Answer(Kind.OK, message=record.next_message)
+        return _next(record, now_ms), Answer(Kind.OK, message=record.next_message)
     if request.is_forgotten:
         return None, Answer(Kind.OK)
     help_at_ms = now_ms + request.help_after_ms
@@ -355,7 +357,7 @@ def _right_to_run(record: Record) -> Answer:
     )
 
 
-def _next(record: Record, now_ms: int, ttl_ms: int) -> Record:
+def _next(record: Record, now_ms: int) -> Record:
     help_at_ms = now_ms + NEXT_WITHIN_MS
     return Record(
         State.QUEUED,
@@ -366,7 +368,7 @@ def _next(record: Record, now_ms: int, ttl_ms: int) -> Record:
         help_at_ms=help_at_ms,
         follows=record.owner,
         created_ms=now_ms,
-        expires_ms=help_at_ms + ttl_ms,
+        expires_ms=help_at_ms + UNPUBLISHED_TTL_MS,
     )
 
 
@@ -389,7 +391,7 @@ def _finish(
     )
     told = _stored(finished)
     if record.next_message:
-        return _next(record, now_ms, ttl_ms), replace(told, message=record.next_message)
+        return _next(record, now_ms), replace(told, message=record.next_message)
     return finished, told
 
 

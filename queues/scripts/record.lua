@@ -15,6 +15,7 @@
 local lock, result, leases, digest = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local MAX_HELP_INTERVAL_MS = 600000
 local NEXT_WITHIN_MS = 10000
+local UNPUBLISHED_TTL_MS = 2592000000
 
 local now, now_us = tonumber(ARGV[2])
 if now then
@@ -106,19 +107,19 @@ local function keep_until(help_at, last, ttl)
 end
 
 -- The run that follows takes the place of the one that ended; what is published is left in record.following.
-local function follow(record, ttl)
+local function follow(record)
   local next = redis.call('HMGET', lock, 'next', 'next_owner', 'next_fingerprint')
   redis.call('DEL', lock)
   redis.call('HSET', lock, 'state', 'queued', 'message', next[1], 'owner', next[2], 'token', int(record.token),
     'follows', record.owner, 'created', int(now))
   if next[3] then redis.call('HSET', lock, 'fingerprint', next[3]) end
-  keep_until(now + NEXT_WITHIN_MS, 0, ttl)
+  keep_until(now + NEXT_WITHIN_MS, 0, UNPUBLISHED_TTL_MS)
   record.following = next[1]
 end
 
 local function finish(record, state, outcome, ttl, cached)
   record.state, record.outcome = state, outcome
-  if record.next_owner then return follow(record, ttl) end
+  if record.next_owner then return follow(record) end
   redis.call('DEL', lock)
   redis.call('ZREM', leases, digest)
   local fields = {'state', state, 'owner', record.owner, 'token', int(record.token), 'outcome', outcome, 'created',

@@ -14,7 +14,7 @@ if record.cancelled then
   return answer('cancelled', record, {message = record.following})
 end
 if ARGV[7] == '1' and record.next_owner then
-  follow(record, tonumber(ARGV[5]))
+  follow(record)
   return answer('ok', nil, {message = record.following})
 end
 if ARGV[7] == '1' then

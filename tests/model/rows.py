@@ -76,7 +76,8 @@ LIMITS = (
     Row(OURS, "not published, no worker until the record expires", UNPUBLISHED, (LOST_WORK,)),
     Row(MANUAL, "given back and taken in one tick", LOCKS, (TWO_LEASES,), judged=(TWO_LEASES,)),
 )
-"""What is not guaranteed. The README tells the first; the second is the tick's: Redis counts tokens in microseconds."""
+"""What is not guaranteed. The first takes thirty days without a worker, `machine.UNPUBLISHED_TTL_MS`; the second is
+the tick's: Redis counts tokens in microseconds."""
 
 UNMENDED = (
     Row(
