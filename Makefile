@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
 TESTS ?= tests
 
-.PHONY: help install run demo test check lock clean
+.PHONY: help install run demo chaos test check lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ run: $(STAMP) ## start everything: servers that are not given, API, worker, sche
 
 demo: $(STAMP) ## documents through the API on both backends, each three times at once; FOLDER=... takes yours
 	@exec $(BIN)/python -m app.demo $(if $(FOLDER),"$(FOLDER)")
+
+chaos: $(STAMP) ## tasks under kills, pauses, restarts and bad networks; BACKEND= BROKER= MINUTES= SEED= SOAK=1
+	@$(BIN)/python -m tests.chaos --backend $(or $(BACKEND),celery) --broker $(or $(BROKER),valkey) \
+	  --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SOAK),--soak)
 
 test: check ## all checks, then all tests; TESTS=tests/unit runs some
 	@echo "== pytest"

@@ -86,7 +86,7 @@ def _of_celery(app: Any) -> Application:
 
 def _of_dramatiq(broker: Any) -> Application:
     for middleware in broker.middleware:
-        tasks, store = getattr(middleware, "_tasks", None), getattr(middleware, "_store", None)
+        tasks, store = getattr(middleware, "tasks", None), getattr(middleware, "store", None)
         if tasks is not None and store is not None:
             return _with_store("dramatiq", tuple(tasks), broker, store)
     msg = "this Dramatiq broker has no middleware Idempotency; where `connect` made it, name its Queue instead"

@@ -7,6 +7,7 @@ reach the store would silently let the task run.
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -20,6 +21,7 @@ from queues.idempotency.state import (
     Begin,
     Complete,
     Fail,
+    Heartbeat,
     Kind,
     Operation,
     Release,
@@ -35,6 +37,8 @@ T = TypeVar("T")
 
 FIRST_PAUSE_MS = 50
 LONGEST_PAUSE_MS = 2_000
+STOPPING_PATIENCE_S = 5.0
+"""A worker that is told to stop while no server answers waits this much longer, to give its work back."""
 
 
 class Guard:
@@ -86,8 +90,15 @@ class Guard:
             created_ms=answer.created_ms,
             lost=answer.lost,
         )
+        if self._clock.monotonic_ms() - begun_ms > policy.lease_ms // 2 and not self._is_held(run, policy):
+            # The reply was late: by now another run may have the right.
+            return replace(answer, kind=Kind.BUSY, wait_ms=policy.lease_ms), None
         self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
         return answer, run
+
+    def _is_held(self, run: Run, policy: Once) -> bool:
+        renewal = Heartbeat(run.token, run.lease_ms, policy.lock_ttl_ms)
+        return self.store.apply(run.message.digest, renewal).kind is not Kind.FENCED
 
     def complete(self, run: Run, policy: Once, outcome: bytes) -> bool:
         """Store the outcome; False when another run has the right, and nothing was written."""
@@ -124,22 +135,28 @@ class Guard:
             run.is_ended = True
             self._heartbeat.forget(run)
 
-    def insist(self, step: Callable[[], T]) -> T:
+    def insist(self, step: Callable[[], T], patience_s: float = STOPPING_PATIENCE_S) -> T:
         """The step's answer, asked for again while the store or the broker does not answer.
 
         Without them the worker could do nothing else, and what it has done may still be written: an outcome is
         taken after its lease, as long as nobody else has begun.
 
+        Args:
+            patience_s: how long it is still asked when the process is stopping.
+
         Raises:
-            StoreUnavailableError, BrokerUnavailableError: the process is stopping, and there is no answer yet.
+            StoreUnavailableError, BrokerUnavailableError: the process is stopping, and there is no answer.
         """
-        pause_ms = FIRST_PAUSE_MS
+        pause_ms, patience_ms = FIRST_PAUSE_MS, patience_s * 1000
         while True:
             try:
                 return step()
             except (StoreUnavailableError, BrokerUnavailableError) as exc:
                 if self.stopping.is_set():
-                    raise
+                    if patience_ms <= 0:
+                        raise
+                    patience_ms -= pause_ms
+                    time.sleep(pause_ms / 1000)
                 logger.warning("asking again in %d ms: %s", pause_ms, exc)
             self.stopping.wait(pause_ms / 1000)
             pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)

@@ -5,17 +5,20 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from queues.errors import InvalidMessageError, QueueError
+from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueError
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
-from queues.message import Message
+from queues.message import MAX_PRIORITY, Message
 from queues.task import Tasks
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
 LONGEST_PERIOD_MS = 7_500
+PUBLISH_TRIES = 3
+PUBLISH_PAUSE_S = 0.2
 
 
 class Recovery:
@@ -67,7 +70,14 @@ class Recovery:
         """Publish what is overdue; how many messages that were."""
         if not self._store.take_turn("recovery", self.period_ms):
             return 0
-        return sum(self._recover(digest) for digest in self._store.overdue(BATCH))
+        return sum(self._recovered(digest) for digest in self._store.overdue(BATCH))
+
+    def _recovered(self, digest: str) -> bool:
+        try:
+            return self._recover(digest)
+        except QueueError as exc:
+            logger.warning("the work of key %s is left for a later look: %s", digest, exc)
+            return False
 
     def _recover(self, digest: str) -> bool:
         record = self._store.read(digest)
@@ -87,8 +97,19 @@ class Recovery:
         if answer.kind is not Kind.HELP:
             return False
         logger.warning("%s was %s and overdue: published again", answer.owner, answer.state.value)
-        self._publish(Message.decoded(answer.message).owned_by(answer.owner), 0)
+        # It has waited for a lease already: it goes before what has not waited.
+        self._publish_soon(replace(Message.decoded(answer.message).owned_by(answer.owner), priority=MAX_PRIORITY))
         return True
+
+    def _publish_soon(self, message: Message) -> None:
+        # The next help is a lease away or more: a connection that was just reset must not cost that.
+        for _ in range(PUBLISH_TRIES - 1):
+            try:
+                return self._publish(message, 0)
+            except BrokerUnavailableError as exc:
+                logger.warning("%s is published again: %s", message.id, exc)
+                self._stopping.wait(PUBLISH_PAUSE_S)
+        return self._publish(message, 0)
 
     def _loop(self) -> None:
         worker = worker_name(self._backend)
@@ -98,6 +119,8 @@ class Recovery:
                 self.look()
             except QueueError as exc:
                 logger.warning("recovery will look again: %s", exc)
+            except Exception:  # the outermost loop: without it, nobody would take over the work of the dead
+                logger.exception("recovery will look again")
             self._stopping.wait(self.period_ms / 1000)
 
 

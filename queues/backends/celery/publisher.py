@@ -10,6 +10,7 @@ from typing import Any
 import celery
 import kombu.exceptions
 import kombu.serialization
+import redis.exceptions
 from celery import Celery, signals
 
 from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
@@ -19,7 +20,8 @@ from queues.message import Message
 from queues.redis_url import is_same_redis
 from queues.task import Tasks
 
-BROKER_ERRORS = (kombu.exceptions.OperationalError, OSError)
+# AttributeError: kombu's Redis channel, when its connection is reset while it is being used.
+BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, OSError, AttributeError)
 PRIORITY_SEPARATOR = "\x06\x16"
 
 

@@ -28,7 +28,8 @@ from queues.redis_url import is_same_redis
 from queues.task import AnyTask, Tasks
 
 logger = logging.getLogger(__name__)
-BROKER_ERRORS = (BrokerConnectionError, pika.exceptions.AMQPError, redis.exceptions.RedisError, OSError)
+# ValueError: pika, when a connection is reset while it is being opened.
+BROKER_ERRORS = (BrokerConnectionError, pika.exceptions.AMQPError, redis.exceptions.RedisError, OSError, ValueError)
 
 
 class DramatiqBackend:

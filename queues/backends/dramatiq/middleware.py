@@ -56,9 +56,9 @@ class Idempotency(Deliveries):
         super().__init__(threading.Event())
         self._once = once
         self._all_actors = all_actors
-        self._store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(self._store, SystemClock(), self._stopping)
-        self._tasks = Tasks(namespace="")
+        self.store = store if store is not None else RedisStore(url, prefix=prefix)
+        self._guard = Guard.over(self.store, SystemClock(), self._stopping)
+        self.tasks = Tasks(namespace="")
         self._executors: dict[str, Executor] = {}
 
     @property
@@ -70,24 +70,24 @@ class Idempotency(Deliveries):
         """Wrap the actor's function, and check its arguments when it is sent."""
         if not actor.options.get("idempotent", self._all_actors):
             return
-        task = self._tasks.add(
+        task = self.tasks.add(
             Task(
                 actor.fn,
-                tasks=self._tasks,
+                tasks=self.tasks,
                 name=actor.actor_name,
                 queue=actor.queue_name,
                 once=actor.options.get("once", self._once),
                 max_retries=None,
             )
         )
-        executor = Executor(self._tasks, self._guard, self._publisher(broker), failures=(BaseException,))
+        executor = Executor(self.tasks, self._guard, self._publisher(broker), failures=(BaseException,))
         self._executors[task.name] = executor
         actor.fn = self._guarded(task, executor)
         actor.send_with_options = self._checked(task, actor.send_with_options)  # type: ignore[method-assign] # an actor is a plain object
         self.recover_with(
             Recovery(
-                self._store,
-                self._tasks,
+                self.store,
+                self.tasks,
                 "dramatiq",
                 self._publisher(broker),
                 lambda message: not message.options.keys() - {"dramatiq"},
@@ -96,9 +96,9 @@ class Idempotency(Deliveries):
 
     def before_enqueue(self, broker: Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
         """Put the key into the message; and when it is another attempt of this run, write that it is waited for."""
-        if message.actor_name not in self._tasks:
+        if message.actor_name not in self.tasks:
             return
-        task = self._tasks.get(message.actor_name)
+        task = self.tasks.get(message.actor_name)
         if HEADER not in message.options:
             args, kwargs = tuple(message.args), dict(message.kwargs)
             message.options[HEADER] = header(*named(task, Call(args, kwargs), task.bind(args, kwargs)))
@@ -140,7 +140,7 @@ class Idempotency(Deliveries):
     def _publisher(self, broker: Broker) -> Callable[[Message, int], None]:
         def publish(message: Message, delay_ms: int) -> None:
             try:
-                broker.enqueue(to_native(message, self._tasks.get(message.task)), delay=delay_ms or None)
+                broker.enqueue(to_native(message, self.tasks.get(message.task)), delay=delay_ms or None)
             except BROKER_ERRORS as exc:
                 msg = f"Dramatiq's broker did not take {message.id}: {type(exc).__name__}: {exc}"
                 raise BrokerUnavailableError(msg) from exc
@@ -155,7 +155,7 @@ class Idempotency(Deliveries):
     def _store_failure(self) -> None:
         raised: Raised | None = getattr(self._local, "raised", None)
         if raised is not None:
-            task = self._tasks.get(raised.run.message.task)
+            task = self.tasks.get(raised.run.message.task)
             self._end(lambda: self._executors[task.name].end_raised(task, raised.run, raised.error))
 
     def _end(self, step: Callable[[], object]) -> None:

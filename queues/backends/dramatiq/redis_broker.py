@@ -1,10 +1,12 @@
-"""Dramatiq's Redis broker, with consumers that go past a message that cannot be read."""
+"""Dramatiq's Redis broker, with consumers that outlive an unreadable message and any error of the connection."""
 
 import logging
+from collections.abc import Iterable
 
+import redis.exceptions
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.errors import DecodeError
+from dramatiq.errors import ConnectionClosed, DecodeError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,16 @@ class GarbageProofConsumer(_RedisConsumer):
         except DecodeError:
             logger.exception("A message on %r cannot be read.", self.queue_name)
             return None
+        except redis.exceptions.RedisError as exc:
+            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
         return message
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give fetched messages back; Dramatiq's thread ends at an error that is not one of its own."""
+        try:
+            super().requeue(messages)  # type: ignore[no-untyped-call] # dramatiq
+        except redis.exceptions.RedisError as exc:
+            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
 
 class GarbageProofRedisBroker(RedisBroker):

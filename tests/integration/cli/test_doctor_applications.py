@@ -102,7 +102,11 @@ def test_a_queue_of_connect_is_found_sound(examine: Examine, text: str) -> None:
         (celery(once="ttl=7200", result="cache+memory://"), "result-expires", "warning"),
         (celery(once="ttl=60", result="cache+memory://"), "result-expires", "good"),
         (celery(once="ttl=60"), "visibility-ttl", "warning"),
-        (celery(once="ttl=3600"), "visibility-ttl", "note"),
+        (
+            celery("app.conf.broker_transport_options = {'visibility_timeout': 3600}", once="ttl=3600"),
+            "visibility-ttl",
+            "note",
+        ),
         (celery(once="ttl=9000, lease=3600, lock_ttl=9000"), "visibility-lease", "warning"),
         (celery(backoff="3600, max_s=7200"), "visibility-delay", "warning"),
         (celery("app.conf.broker_transport_options = {'visibility_timeout': 20}"), "visibility-lease", "warning"),

@@ -1,12 +1,13 @@
 """The guard gives and ends the right to run, also when its answers are lost."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from queues import Once, State, errors
 from queues.idempotency import envelope
-from queues.idempotency.state import Begin, Complete, Fail, Kind, Release, Wait
+from queues.idempotency.state import Answer, Begin, Complete, Fail, Kind, Operation, Release, Wait
 from queues.message import Message
 from queues.run import Run
 from tests.unit.queues.bench import Bench, until
@@ -122,3 +123,22 @@ def test_insisting_is_not_for_other_errors(bench: Bench):
 
     with pytest.raises(KeyError):
         bench.guard.insist(refuse)
+
+
+def test_a_run_whose_begin_was_answered_too_late_is_not_run(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    message = bench.admitted(bench.task(lambda: 1))
+    apply = bench.store.apply
+
+    def answers_late(digest: str, operation: Operation) -> Answer:
+        answer = apply(digest, operation)
+        if isinstance(operation, Begin):
+            bench.clock.advance(POLICY.lease_ms)
+            apply(digest, replace(operation, execution="another"))
+        return answer
+
+    monkeypatch.setattr(bench.store, "apply", answers_late)
+
+    answer, run = bench.guard.begin(message, POLICY)
+
+    assert run is None
+    assert answer.kind is Kind.BUSY

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from queues import Once, State, Tasks, errors
+from queues.call import Call
 from queues.idempotency.recovery import LONGEST_PERIOD_MS, Recovery
 from queues.idempotency.state import Admit
 from queues.message import Message
+from queues.producer import message_for
+from queues.stores.memory import MemoryStore
 from tests.unit.queues.bench import LEASE_S, Bench, until
 
 LEASE_MS = round(LEASE_S * 1000)
@@ -24,6 +27,11 @@ def recovery_of(bench: Bench, tasks: Tasks | None = None) -> Recovery:
     )
 
 
+def urgent(message: Message) -> Message:
+    """The message as recovery publishes it: it has waited long enough."""
+    return replace(message, priority=9)
+
+
 def look(bench: Bench, recovery: Recovery) -> int:
     bench.clock.advance(recovery.period_ms)
     return recovery.look()
@@ -38,7 +46,7 @@ def test_work_whose_lease_ended_is_published_again(bench: Bench):
     found = look(bench, recovery)
 
     assert (found_early, found) == (0, 1)
-    assert bench.published == [(message, 0)]
+    assert bench.published == [(urgent(message), 0)]
 
 
 def test_work_that_was_admitted_and_never_confirmed_is_published(bench: Bench):
@@ -46,7 +54,7 @@ def test_work_that_was_admitted_and_never_confirmed_is_published(bench: Bench):
     bench.clock.advance(1_001)
 
     assert look(bench, recovery_of(bench)) == 1
-    assert bench.published == [(message, 0)]
+    assert bench.published == [(urgent(message), 0)]
     assert bench.state(message) is State.QUEUED
 
 
@@ -60,7 +68,7 @@ def test_a_retry_that_is_late_is_published_with_its_retries(bench: Bench):
     bench.clock.advance(1_000 + LEASE_MS)
 
     assert look(bench, recovery_of(bench)) == 1
-    assert bench.published == [(message.retried(1), 0)]
+    assert bench.published == [(urgent(message.retried(1)), 0)]
 
 
 def test_overdue_work_is_published_ever_more_rarely(bench: Bench):
@@ -82,7 +90,7 @@ def test_an_unknown_task_is_left_to_workers_that_know_it(bench: Bench):
 
     assert found_by_strangers == 0
     assert look(bench, recovery_of(bench)) == 1
-    assert bench.published == [(message, 0)]
+    assert bench.published == [(urgent(message), 0)]
 
 
 def test_another_backends_message_is_left_to_it(bench: Bench):
@@ -110,7 +118,7 @@ def test_a_record_that_cannot_be_read_does_not_keep_others_from_being_found(benc
     bench.clock.advance(1_001)
 
     assert look(bench, recovery_of(bench)) == 1
-    assert bench.published == [(message, 0)]
+    assert bench.published == [(urgent(message), 0)]
 
 
 def test_only_one_worker_looks_in_a_period(bench: Bench):
@@ -131,7 +139,7 @@ def test_the_period_is_a_quarter_of_the_shortest_lease(bench: Bench):
     assert recovery_of(bench).period_ms == 1_000
 
 
-def test_work_that_the_broker_did_not_take_is_found_again(bench: Bench):
+def test_work_that_the_broker_did_not_take_at_once_is_published_again(bench: Bench):
     message = bench.admitted(bench.task(lambda: 1))
     takes: list[Message] = []
 
@@ -142,12 +150,31 @@ def test_work_that_the_broker_did_not_take_is_found_again(bench: Bench):
 
     recovery = Recovery(bench.store, bench.tasks, "celery", refuse_once, lambda _: True)
     bench.clock.advance(1_001)
-    with pytest.raises(errors.BrokerUnavailableError):
-        look(bench, recovery)
-    bench.clock.advance(LEASE_MS)
 
     assert look(bench, recovery) == 1
-    assert takes == [message, message]
+    assert takes == [urgent(message), urgent(message)]
+
+
+def test_work_that_the_broker_does_not_take_is_left_for_a_later_look(bench: Bench):
+    refused = bench.admitted(bench.task(lambda: 1))
+    other = bench.admitted(bench.tasks.task(name="bench.other", once=Once(lease=LEASE_S))(lambda: 2))
+    takes: list[str] = []
+
+    def refuse(message: Message, delay_ms: int) -> None:
+        if message.id == refused.id and takes.count(refused.id) < 3:
+            takes.append(refused.id)
+            raise errors.BrokerUnavailableError("away")
+        takes.append(message.id)
+
+    recovery = Recovery(bench.store, bench.tasks, "celery", refuse, lambda _: True)
+    bench.clock.advance(1_001)
+    found = look(bench, recovery)
+    bench.clock.advance(LEASE_MS)
+    look(bench, recovery)
+
+    assert found == 1
+    assert takes.count(refused.id) == 4
+    assert other.id in takes
 
 
 def test_its_thread_announces_the_worker_and_goes_on_after_an_error(bench: Bench):
@@ -168,3 +195,25 @@ def test_its_thread_announces_the_worker_and_goes_on_after_an_error(bench: Bench
     recovery.stop()
 
     assert [worker.backend for worker in bench.store.workers()] == ["celery"]
+
+
+def test_the_thread_survives_any_error_of_a_publication():
+    store, tasks = MemoryStore(), Tasks(namespace="t")
+    task = tasks.task(name="t.one", once=Once(lease=0.4))(lambda: None)
+    message = message_for(task, Call(), 0)
+    store.apply(message.digest, Admit("", message.id, message.encoded(), 1, 60_000))
+    published: list[str] = []
+
+    def publish(sent: Message, delay_ms: int) -> None:
+        published.append(sent.id)
+        if len(published) == 1:
+            raise RuntimeError("a driver's own bug")
+
+    recovery = Recovery(store, tasks, "memory", publish, lambda _: True)
+    recovery.start()
+
+    try:
+        until(lambda: len(published) >= 2)
+    finally:
+        recovery.stop()
+    assert set(published) == {message.id}
