@@ -10,7 +10,10 @@
               │                    │ begin after the lease, max_lost times
               └────────────────────┴─────────────────▶ DEAD
 
-The scripts in `queues/scripts` are the atomic form of these functions; the memory store is these functions
+Queued work may be given newer arguments, and running work be followed by one more run (`replace`, `keep_last`).
+
+The whole specification stands in this one file, longer than others, so that it can be read at once. The scripts in
+`queues/scripts` are the atomic form of these functions; the memory store is these functions
 under a lock. No function here reads a clock or a network.
 
 Source: fencing tokens, Kleppmann, "How to do distributed locking", 2016; leases, Gray and Cheriton, 1989.
