@@ -31,7 +31,7 @@ chaos: $(STAMP) ## tasks under kills, pauses, restarts and bad networks; BACKEND
 
 test: check ## all checks, then all tests; TESTS=tests/unit runs some
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(TESTS)
 
 check: $(STAMP) ## ruff, types, and which package may import which
 	@echo "== ruff check"

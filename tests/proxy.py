@@ -56,23 +56,32 @@ class Proxy:
         self._started.set()
         await self._ended.wait()
         server.close()
+        await asyncio.sleep(0)  # a connection that was just accepted has its handler from here on
         # The connections were aborted; their handlers end with them.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
-            writer.transport.abort()
-            return
+            return await _abort(writer)
         try:
             target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
-            writer.transport.abort()
-            return
+            return await _abort(writer)
+        if self._is_cut:  # cut while it was being opened
+            return await _abort(writer, target_writer)
         pair = {writer, target_writer}
         self._writers |= pair
         await asyncio.gather(_pass(reader, target_writer), _pass(target_reader, writer))
         self._writers -= pair
+        return None
+
+
+async def _abort(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

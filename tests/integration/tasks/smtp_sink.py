@@ -1,6 +1,7 @@
 """A small real SMTP server that keeps what it is given, and refuses what a test tells it to."""
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from typing import Self
@@ -40,8 +41,21 @@ class SmtpSink:
         started.set()
         await self._stop.wait()
         server.close()
+        await asyncio.sleep(0)  # a connection that was just accepted has its handler from here on
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for handler in others:
+            handler.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 sink\r\n")
         while line := (await reader.readline()).decode():
             command = line[:4].upper().strip()
@@ -56,5 +70,6 @@ class SmtpSink:
             codes = {"RCPT": self.recipient_code, "QUIT": self.quit_code}
             writer.write(f"{codes.get(command, 250)} {command}\r\n".encode())
             if command == "QUIT":
+                await writer.drain()
+                writer.close()
                 break
-        writer.close()
