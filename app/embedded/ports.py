@@ -8,6 +8,8 @@ import socket
 # to reach its server again might be given the server's own port, and then the server could not come back.
 LOWEST, HIGHEST = 20_000, 31_999
 TRIES = 200
+_RANDOM = random.SystemRandom()
+"""The system's, so that two processes with the same seed do not choose the same port."""
 
 
 class PortError(RuntimeError):
@@ -21,7 +23,7 @@ def free_port() -> int:
         PortError: none was found.
     """
     for _ in range(TRIES):
-        port = random.randint(LOWEST, HIGHEST)
+        port = _RANDOM.randint(LOWEST, HIGHEST)
         try:
             _bind("127.0.0.1", port)
         except OSError:

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.rabbit import PASSWORD, SCRIPT, RabbitServer, _free_ports
+from app.embedded.ports import free_port
+from tests.rabbit import PASSWORD, SCRIPT, RabbitServer
 from tests.servers import ServerStartError
 from tests.tether import Tether, kill_group
 
@@ -22,7 +23,7 @@ class RabbitNode(RabbitServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._ports = _free_ports(3)
+        self._ports = [free_port() for _ in range(3)]
         self.port = self._ports[0]
         self._shell: subprocess.Popen[bytes] | None = None
         self._tether: Tether | None = None

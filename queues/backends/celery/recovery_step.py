@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class RecoveryStep(bootsteps.StartStopStep):
     """Runs the recovery of the worker's app beside the worker."""
 
+    # After the pool has forked: a child that is forked while our thread imports a module waits for ever for the lock
+    # of that module, and with it the message that it was given.
+    requires = ("celery.worker.components:Pool",)
+
     def __init__(self, worker: "WorkController", **options: Any) -> None:
         super().__init__(worker, **options)
         self._engine = foreign_engine(worker.app)
