@@ -97,6 +97,7 @@ def create_app(
 
 
 def _context(settings: Settings, queue: Queue | None, mongo: Mongo | None) -> Context:
+    Services(settings).check()  # a channel that cannot work is told now, not with the first message
     services = Services(settings)
     stores = services.stores if mongo is None else Stores(mongo)
     if queue is None:

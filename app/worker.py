@@ -34,12 +34,13 @@ def build_worker(settings: Settings | None = None, *, backend: str | None = None
         backend: the one whose worker this is; a worker of Celery is one of Celery, whatever the settings choose.
 
     Raises:
-        pydantic.ValidationError: a setting that cannot be used.
+        pydantic.ValidationError, ValueError: a setting that cannot be used.
     """
     use_one_thread()
     settings = settings or Settings()
     if backend is not None:
         settings = settings.model_copy(update={"queues_backend": backend})
+    Services(settings).check()  # a channel that cannot work is told now, not with the first message
     services = Services(settings)
     tasks = build_tasks(services)
     for task in tasks:

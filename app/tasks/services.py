@@ -54,7 +54,11 @@ class Services:
         Raises:
             ValueError: `fetch_ports` or `fetch_allow` cannot be read.
         """
-        return AddressPolicy.parse(self.settings.fetch_ports, self.settings.fetch_allow)
+        try:
+            return AddressPolicy.parse(self.settings.fetch_ports, self.settings.fetch_allow)
+        except ValueError as exc:
+            msg = f"FETCH_PORTS or FETCH_ALLOW cannot be used: {exc}"
+            raise ValueError(msg) from exc
 
     def fetch_client(self) -> Client:
         """A new client for pages, to be used as `async with` by one task."""
