@@ -1,10 +1,14 @@
 """`queues locks`, `results`, `workers` and `stats` on records of every state."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import redis
 
 from queues.stores.redis_listing import RedisListing
 from tests.integration.cli.conftest import Run, Shop
+from tests.servers import ValkeyServer
 from tests.stage import eventually
 
 LOCKS = """\
@@ -23,16 +27,28 @@ STATS = """\
 """
 
 
-@pytest.fixture
-def busy(shop: Shop) -> Shop:
-    """A queued, a running, a waiting, a completed and a failed task, and a worker."""
+def fill(shop: Shop) -> None:
+    """Make a queued, a running, a waiting, a completed and a failed task, and a worker."""
     sent = [shop.charge.send(f"o-{number}") for number in range(4)]
     shop.begin(sent[1])
     shop.wait(sent[2], 40_000)
     shop.complete(sent[3])
     shop.fail(shop.refund.send("o-5"))
     shop.store.announce("celery@host:1")
+
+
+@pytest.fixture
+def busy(shop: Shop) -> Shop:
+    """An application with a record of every state."""
+    fill(shop)
     return shop
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A server that counts this test's commands only: on the shared one the workers of other tests look for work."""
+    with ValkeyServer(tmp_path) as server:
+        yield server
 
 
 def test_unfinished_work_is_a_table_of_this_form(busy: Shop, queues: Run) -> None:
@@ -115,12 +131,15 @@ def test_records_of_another_prefix_are_not_shown(busy: Shop, queues: Run) -> Non
     assert not queues("results", "--prefix", "nobody*", "--json").document["records"]
 
 
-def test_neither_keys_nor_a_write_is_sent(busy: Shop, queues: Run, valkey_url: str) -> None:
-    with redis.Redis.from_url(valkey_url) as client:
+def test_neither_keys_nor_a_write_is_sent(own_server: ValkeyServer, key_prefix: str, queues: Run) -> None:
+    shop = Shop(own_server.url, key_prefix)
+    fill(shop)
+    with redis.Redis.from_url(own_server.url) as client:
         client.config_resetstat()
         for command in (["locks"], ["results"], ["workers"], ["stats"], ["explain", "0" * 40]):
-            queues(*command)
+            assert queues(*command, "--redis-url", own_server.url).code == int(command[0] == "explain")
         sent = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
+    shop.close()
 
     harmless = {"hmget", "hget", "hstrlen", "pttl", "zscore", "zscan", "scan", "time", "zrangebyscore", "info", "ping"}
     assert {name for name in sent if not name.startswith(("client", "hello", "select", "config"))} <= harmless
