@@ -10,6 +10,7 @@ from queues.handle import Decision, Handle, Progress, Status
 from queues.idempotency.state import State
 from queues.idempotency.store import WorkerInfo
 from queues.once import Once
+from queues.priority import Priority
 from queues.run import current
 from queues.task import Task, Tasks
 
@@ -20,6 +21,7 @@ __all__ = [
     "Failure",
     "Handle",
     "Once",
+    "Priority",
     "Progress",
     "Queue",
     "QueueError",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queues.errors import InvalidOptionError
-from queues.message import MAX_PRIORITY
+from queues.priority import checked_priority
 
 MAX_DELAY_S = 30 * 86_400
 """Thirty days."""
@@ -17,7 +17,7 @@ class Call:
 
     Args:
         delay: seconds before which the task must not start.
-        priority: 0 to 9, higher first; None takes the task's.
+        priority: 0 to 9, higher first, or a `Priority`; None takes the task's.
         key: names the work in place of the arguments; another submission with the same key and other
             arguments is refused.
         scope: keeps equal calls of different owners apart; a tenant's id, for example.
@@ -34,6 +34,5 @@ class Call:
         if not 0 <= self.delay <= MAX_DELAY_S:
             msg = f"delay={self.delay!r}: 0 to {MAX_DELAY_S} seconds"
             raise InvalidOptionError(msg)
-        if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
-            msg = f"priority={self.priority!r}: 0 to {MAX_PRIORITY}"
-            raise InvalidOptionError(msg)
+        if self.priority is not None:
+            checked_priority(self.priority)

@@ -8,7 +8,6 @@ from queues import codec
 from queues.errors import InvalidMessageError, PayloadTooLargeError
 
 VERSION = 1
-MAX_PRIORITY = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,7 @@ def message_for(task: AnyTask, call: Call, now_ms: int) -> Message:
         args=call.args,
         kwargs=call.kwargs,
         fingerprint=fingerprint,
-        priority=task.priority if call.priority is None else call.priority,
+        priority=task.priority if call.priority is None else int(call.priority),
         created_ms=now_ms,
     )
 

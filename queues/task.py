@@ -11,6 +11,7 @@ from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundErr
 from queues.handle import Handle
 from queues.idempotency import key as keys
 from queues.once import Once
+from queues.priority import Priority, checked_priority
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +46,7 @@ class Task(Generic[P, R]):
         max_retries: attempts after the first; None leaves failures to the task system's own retries.
         retry_for: exceptions that are worth another attempt.
         give_up_on: exceptions that are not, although `retry_for` names their class.
-        priority: 0 to 9, higher first.
+        priority: 0 to 9, higher first, or a `Priority`.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Task(Generic[P, R]):
         backoff: Backoff = Backoff(),  # noqa: B008 - immutable
         retry_for: tuple[type[BaseException], ...] = (Exception,),
         give_up_on: tuple[type[BaseException], ...] = (),
-        priority: int = 5,
+        priority: int = Priority.NORMAL,
     ) -> None:
         if max_retries is not None and max_retries < 0:
             msg = f"max_retries={max_retries!r} of {name}: 0 or more"
@@ -73,7 +74,7 @@ class Task(Generic[P, R]):
         self.backoff = backoff
         self.retry_for = retry_for
         self.give_up_on = give_up_on
-        self.priority = priority
+        self.priority = checked_priority(priority)
         self.signature = inspect.signature(fn)
         self.is_async = inspect.iscoroutinefunction(fn)
         self._tasks = tasks
@@ -199,7 +200,7 @@ class Tasks:
         backoff: Backoff = ...,
         retry_for: tuple[type[BaseException], ...] = ...,
         give_up_on: tuple[type[BaseException], ...] = (),
-        priority: int = 5,
+        priority: int = Priority.NORMAL,
     ) -> Decorator: ...
     def task(self, fn: Any = None, *, name: str | None = None, **options: Any) -> Any:
         """Declare a task; use it with or without options, which are those of `Task`.

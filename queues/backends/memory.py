@@ -13,7 +13,8 @@ from queues.executor import Executor
 from queues.idempotency.envelope import failure_of
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.state import Publication
-from queues.message import MAX_PRIORITY, Message
+from queues.message import Message
+from queues.priority import MAX_PRIORITY
 
 
 class MemoryBackend:

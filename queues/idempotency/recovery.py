@@ -10,7 +10,8 @@ from dataclasses import replace
 from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueError
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
-from queues.message import MAX_PRIORITY, Message
+from queues.message import Message
+from queues.priority import MAX_PRIORITY
 from queues.task import Tasks
 
 logger = logging.getLogger(__name__)

@@ -6,10 +6,12 @@ import kombu
 from celery import Celery
 
 from queues.backends.celery.engine import Engine
+from queues.backends.celery.messages import redis_priority
 from queues.backends.celery.publisher import CeleryPublisher
 from queues.backends.celery.task import IdempotentTask
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
+from queues.priority import MAX_PRIORITY, Priority
 from queues.producer import Producer
 from queues.task import Tasks
 
@@ -66,6 +68,7 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
     """A Celery app whose settings keep the guarantee; JSON only."""
     app = Celery("onceq", broker=url, backend=result_backend, set_as_current=False)
     names = sorted({"default", *(task.queue for task in tasks)})
+    is_amqp = url.startswith("amqp")
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -77,6 +80,10 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         result_accept_content=["json"],
         task_default_queue="default",
         task_queues=[kombu.Queue(name) for name in names],
+        # RabbitMQ heeds priorities only in a queue that was declared so.
+        task_queue_max_priority=MAX_PRIORITY if is_amqp else None,
+        # Of what comes without one: by Celery's own default it would go first on Redis, and last on RabbitMQ.
+        task_default_priority=Priority.NORMAL.value if is_amqp else redis_priority(Priority.NORMAL),
         task_routes={task.name: {"queue": task.queue} for task in tasks},
         task_track_started=result_backend is not None,
         task_ignore_result=result_backend is None,

@@ -9,7 +9,8 @@ from queues import codec
 from queues.call import Call
 from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
-from queues.message import MAX_PRIORITY, Message
+from queues.message import Message
+from queues.priority import MAX_PRIORITY
 from queues.producer import named
 from queues.task import AnyTask
 

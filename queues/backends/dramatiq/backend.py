@@ -17,12 +17,13 @@ from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExce
 
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import from_native, to_native
-from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker
+from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.state import Publication
 from queues.message import Message
+from queues.priority import MAX_PRIORITY
 from queues.producer import Producer
 from queues.redis_url import is_same_redis
 from queues.task import AnyTask, Tasks
@@ -124,9 +125,12 @@ class DramatiqBackend:
         if delay_ms:
             queue = dq_name(queue)
             native = native.copy(queue_name=queue, options={"eta": current_millis() + delay_ms})
-        list_key = f"{broker.namespace}:{queue}"
+        list_key = hash_key = f"{broker.namespace}:{queue}"
+        level = level_of(queue, native.options) if isinstance(broker, GarbageProofRedisBroker) else ""
+        if level:
+            list_key += f":{level}"
         return Publication(
-            list_key, entry.encode(), is_left=False, hash_key=f"{list_key}.msgs", payload=native.encode()
+            list_key, entry.encode(), is_left=False, hash_key=f"{hash_key}.msgs", payload=native.encode()
         )
 
     def is_ours(self, message: Message) -> bool:
@@ -150,9 +154,9 @@ def make_broker(url: str) -> dramatiq.Broker:
     """
     scheme = url.partition("://")[0]
     if scheme in ("redis", "rediss", "unix"):
-        return GarbageProofRedisBroker(url=url)  # type: ignore[no-untyped-call] # dramatiq
+        return GarbageProofRedisBroker(url=url)
     if scheme in ("amqp", "amqps"):
-        return RabbitmqBroker(url=url, confirm_delivery=True)
+        return RabbitmqBroker(url=url, confirm_delivery=True, max_priority=MAX_PRIORITY)
     msg = f"not a broker's URL (redis://, rediss://, unix://, amqp:// or amqps://): it begins with {scheme[:16]!r}"
     raise InvalidOptionError(msg)
 

@@ -16,6 +16,8 @@ from queues.task import AnyTask
 
 HEADER = "onceq"
 """The option that carries the key; computed at the producer, trusted at the worker."""
+PRIORITY = "broker_priority"
+"""Dramatiq's own option, which RabbitMQ reads, and our broker on Redis."""
 TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
 Native = dramatiq.Message[Any] | MessageProxy
 
@@ -33,6 +35,7 @@ def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
         args, kwargs = message.args, dict(message.kwargs)
     else:
         args, kwargs = tuple(codec.plain(message.args)), codec.plain(dict(message.kwargs))
+        options[PRIORITY] = message.priority
     return dramatiq.Message(
         queue_name=message.queue,
         actor_name=message.task,
@@ -59,7 +62,8 @@ def from_native(native: Native, task: AnyTask) -> Message:
         digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
         head = header(digest, fingerprint)
     _check(head)
-    others = {name: value for name, value in native.options.items() if name not in TRANSIENT}
+    ours = TRANSIENT if task.is_foreign else TRANSIENT | {PRIORITY}
+    others = {name: value for name, value in native.options.items() if name not in ours}
     return Message(
         id=native.message_id,
         task=native.actor_name,
