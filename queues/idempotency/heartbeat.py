@@ -1,4 +1,4 @@
-"""One thread a process renews every running lease, in one round trip."""
+"""One thread a process renews every running lease, in one round trip; the store's standby, when it cannot run."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from queues.clock import Clock
 from queues.errors import StoreUnavailableError
+from queues.idempotency.standby import NOT_WATCHED
 from queues.idempotency.state import Answer, Heartbeat, Kind
 from queues.idempotency.store import Store
 from queues.run import Run
@@ -27,6 +28,7 @@ class _Watched:
     renewed_ms: int
     due_ms: int
     sent_progress: str = ""
+    standby_number: int = NOT_WATCHED
 
 
 class HeartbeatThread:
@@ -52,20 +54,24 @@ class HeartbeatThread:
         """
         if self._pid != os.getpid():
             self._reset()
+        watched = _Watched(run, ttl_ms, begun_ms, begun_ms + run.lease_ms // BEATS_PER_LEASE)
         with self._changed:
-            due_ms = begun_ms + run.lease_ms // BEATS_PER_LEASE
-            self._watched[id(run)] = _Watched(run, ttl_ms, begun_ms, due_ms)
+            self._watched[id(run)] = watched
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="onceq-heartbeat", daemon=True)
                 self._thread.start()
             # A waiting thread looks up at the latest after PROGRESS_PERIOD_MS; only shorter beats must wake it.
             elif run.lease_ms // BEATS_PER_LEASE < PROGRESS_PERIOD_MS:
                 self._changed.notify()
+        digest, token = run.message.digest, run.token
+        watched.standby_number = self._store.standby.watch(digest, token, run.lease_ms, ttl_ms, begun_ms)
 
     def forget(self, run: Run) -> None:
         """Leave the run's lease alone."""
         with self._changed:
-            self._watched.pop(id(run), None)
+            watched = self._watched.pop(id(run), None)
+        if watched is not None:
+            self._store.standby.forget(watched.standby_number)
 
     def _reset(self) -> None:
         self._pid = os.getpid()
@@ -112,8 +118,12 @@ class HeartbeatThread:
             if self._is_watched(run):
                 logger.warning("lease of %s lost: token %d is not the last", run.message.id, run.token)
                 run.stop(is_lost=True)
-        elif answer.kind is Kind.CANCELLED:
+            return
+        if answer.kind is Kind.CANCELLED:
             run.stop(is_lost=False)
+        with self._changed:
+            if id(run) in self._watched:
+                self._store.standby.renewed(watched.standby_number, sent_ms)
 
     def _is_watched(self, run: Run) -> bool:
         # A run that ended while its beat was on the way is fenced by its own outcome.

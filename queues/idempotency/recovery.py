@@ -52,6 +52,7 @@ class Recovery:
 
     def start(self) -> None:
         """Look every now and then, until `stop`."""
+        self._store.standby.prepare()
         self._thread = threading.Thread(target=self._loop, name="onceq-recovery", daemon=True)
         self._thread.start()
 

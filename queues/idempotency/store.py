@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from queues.idempotency.standby import Standby
 from queues.idempotency.state import Answer, Operation, Record
 
 WORKER_SEEN_WITHIN_MS = 30_000
@@ -30,6 +31,8 @@ class Store(Protocol):
     Every method raises StoreUnavailableError when the store does not answer; an operation may then have been
     done or not, and may be sent again: each one is safe to repeat.
     """
+
+    standby: Standby
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from queues.clock import Clock, SystemClock
 from queues.errors import InvalidOptionError
 from queues.idempotency import machine
+from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 
@@ -23,6 +24,7 @@ class MemoryStore:
         self._records: dict[str, Record] = {}
         self._turns: dict[str, int] = {}
         self._workers: dict[str, int] = {}
+        self.standby: Standby = NoStandby()
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it.

@@ -12,10 +12,12 @@ import redis
 import redis.exceptions
 
 from queues.errors import InvalidOptionError, StoreUnavailableError
+from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
 from queues.stores.scripts import Call, Keys
+from queues.stores.standby import standby_for
 
 TIMEOUT_S = 5.0
 """After this long without a reply a server counts as away; the URL's own `socket_timeout` wins."""
@@ -77,6 +79,7 @@ class RedisStore:
     ) -> None:
         self.url = url
         self.keys = Keys(prefix)
+        self.standby: Standby = standby_for(url, prefix) if client is None else NoStandby()
         self._client = (
             client
             if client is not None

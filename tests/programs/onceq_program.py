@@ -1,6 +1,7 @@
 """Tasks for the tests of the backends; each leaves a mark in Redis for every time it takes effect."""
 
 import asyncio
+import ctypes
 import os
 import threading
 import time
@@ -155,6 +156,15 @@ def passes(gate: str, number: int) -> None:
     while not ledger().exists(f"program:gate:{gate}"):
         time.sleep(0.02)
     mark(gate, str(number))
+
+
+@tasks.task(queue="slow", once=Once(lease=LEASE_S))
+def holds_the_interpreter(name: str, seconds: int) -> str:
+    mark(name, "began")
+    # PyDLL does not release the interpreter lock: no other thread of this process runs meanwhile.
+    ctypes.PyDLL(None).sleep(seconds)
+    mark(name, "done")
+    return name
 
 
 class CodedError(Exception):
