@@ -130,7 +130,8 @@ def test_keys_that_were_evicted_are_told(server: redis.Redis, examine: Examine) 
     found = examine()
 
     server.config_set("maxmemory", "0")
-    server.delete(*server.scan_iter("filler:*"))
+    for filler in server.scan_iter("filler:*"):  # there may be none left
+        server.delete(filler)
     assert found["records-evicted"] == "broken"
 
 
