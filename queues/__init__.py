@@ -9,6 +9,7 @@ from queues.factory import connect
 from queues.handle import Decision, Handle, Progress, Status
 from queues.idempotency.state import State
 from queues.idempotency.store import WorkerInfo
+from queues.observer import Observer, Observers
 from queues.once import Once
 from queues.priority import Priority
 from queues.run import current
@@ -20,6 +21,8 @@ __all__ = [
     "Decision",
     "Failure",
     "Handle",
+    "Observer",
+    "Observers",
     "Once",
     "Priority",
     "Progress",

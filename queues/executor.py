@@ -20,6 +20,7 @@ from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Answer, Kind, State
 from queues.message import Message
+from queues.observer import Reason
 from queues.once import Once
 from queues.run import Run
 from queues.task import AnyTask, Tasks
@@ -77,6 +78,7 @@ class Executor:
     def _answered(self, message: Message, policy: Once, answer: Answer) -> Disposition:
         match answer.kind:
             case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
+                self.guard.observer.replayed(message)
                 value, failure = envelope.opened(answer.outcome)
                 return Done(value, is_replay=True) if failure is None else Failed(failure)
             case Kind.FENCED:
@@ -91,7 +93,7 @@ class Executor:
             case _:
                 is_running = answer.state is State.RUNNING
                 wait_ms = min(answer.wait_ms, LONGEST_BUSY_WAIT_MS) if is_running else answer.wait_ms
-                return self._defer(message, wait_ms, f"{answer.kind.value} until {answer.owner} ends")
+                return self._defer(message, wait_ms, Reason.BUSY, f"{answer.kind.value} until {answer.owner} ends")
 
     def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
         try:
@@ -141,13 +143,14 @@ class Executor:
         if task.is_foreign or run.message.options or is_forgotten:
             # The winner may be another message; what waits for this one is answered by a copy, from the outcome.
             # Or there is none: the process was paused until the record expired.
-            return self._defer(run.message, run.lease_ms, "fenced")
+            return self._defer(run.message, run.lease_ms, Reason.FENCED, "fenced")
         return Dropped()
 
-    def _defer(self, message: Message, wait_ms: int, reason: str) -> Deferred:
+    def _defer(self, message: Message, wait_ms: int, why: Reason, reason: str) -> Deferred:
         jitter_ms = random.randrange(10, 10 + max(1, min(wait_ms // 4, MAX_JITTER_MS)))
         delay_ms = wait_ms + jitter_ms
         self.guard.insist(lambda: self._publish(message, delay_ms))
+        self.guard.observer.deferred(message, why)
         logger.info("%s deferred by %d ms: %s", message.id, delay_ms, reason)
         return Deferred(delay_ms, reason)
 
@@ -167,7 +170,8 @@ class Executor:
 
     def _without_store(self, task: AnyTask, message: Message, error: StoreUnavailableError) -> Disposition:
         if not task.policy.fail_open:
-            return self._defer(message, STORE_AWAY_DELAY_MS, str(error))
+            return self._defer(message, STORE_AWAY_DELAY_MS, Reason.NO_STORE, str(error))
+        self.guard.observer.unguarded(message)
         logger.warning("%s runs unguarded: %s", message.id, error)
         run = Run(message, token=time.time_ns() // 1000, lease_ms=0, attempt=message.retries + 1, created_ms=0)
         try:

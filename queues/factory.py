@@ -12,6 +12,7 @@ from queues.executor import Executor
 from queues.handle import Access
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
+from queues.observer import Observer, observing
 from queues.producer import Producer
 from queues.settings import Settings
 from queues.task import Tasks
@@ -30,6 +31,7 @@ def connect(
     prefix: str | None = None,
     result_backend: str | None = None,
     clock: Clock | None = None,
+    observer: Observer | None = None,
     **options: Any,
 ) -> Queue:
     """A queue for these tasks; from here on they can be sent, and a worker of the backend can run them.
@@ -39,6 +41,7 @@ def connect(
 
     Args:
         backend: `celery`, `dramatiq` or `memory`.
+        observer: is told what happens; `Observers` makes one of several.
         options: of the backend's constructor; `app=` an existing Celery app, `broker=` an existing Dramatiq broker.
 
     Raises:
@@ -57,25 +60,26 @@ def connect(
     settings = replace(settings, **{name: value for name, value in chosen.items() if value is not None})
     clock = clock or SystemClock()
     if settings.backend == "memory":
-        return _memory(tasks, clock)
-    return _with_redis(tasks, settings, clock, options)
+        return _memory(tasks, clock, observing(observer))
+    return _with_redis(tasks, settings, clock, observing(observer), options)
 
 
-def _memory(tasks: Tasks, clock: Clock) -> Queue:
+def _memory(tasks: Tasks, clock: Clock, observer: Observer) -> Queue:
     from queues.backends.memory import MemoryBackend
     from queues.stores.memory import AsyncMemoryStore, MemoryStore
 
     stopping = threading.Event()
     store, backend = MemoryStore(clock), MemoryBackend(clock)
     async_store = AsyncMemoryStore(store)
-    executor = Executor(tasks, Guard.over(store, clock, stopping), backend.publish)
-    recovery = Recovery(store, tasks, "memory", backend.publish, backend.is_ours)
+    executor = Executor(tasks, Guard.over(store, clock, stopping, observer), backend.publish)
+    recovery = Recovery(store, tasks, "memory", backend.publish, backend.is_ours, observer)
     backend.serve(executor, recovery)
     access = Access(store, async_store, clock, backend.pause)
-    return Queue(tasks, backend, Producer(store, async_store, backend, clock, access), access, stopping)
+    producer = Producer(store, async_store, backend, clock, access, observer)
+    return Queue(tasks, backend, producer, access, stopping)
 
 
-def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, options: dict[str, Any]) -> Queue:
+def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, observer: Observer, options: dict[str, Any]) -> Queue:
     from queues.stores.redis import RedisStore
     from queues.stores.redis_async import AsyncRedisStore
 
@@ -83,10 +87,10 @@ def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, options: dict[st
     store = RedisStore(settings.redis_url, prefix=settings.prefix)
     async_store = AsyncRedisStore(settings.redis_url, prefix=settings.prefix)
     backend = _backend(tasks, settings, stopping, options)
-    executor = Executor(tasks, Guard.over(store, clock, stopping), backend.publish, backend.failures)
-    recovery = Recovery(store, tasks, backend.name, backend.publish, backend.is_ours)
+    executor = Executor(tasks, Guard.over(store, clock, stopping, observer), backend.publish, backend.failures)
+    recovery = Recovery(store, tasks, backend.name, backend.publish, backend.is_ours, observer)
     access = Access(store, async_store, clock, backend.pause)
-    producer = Producer(store, async_store, backend, clock, access)
+    producer = Producer(store, async_store, backend, clock, access, observer)
     backend.serve(executor, recovery, producer)
     return Queue(tasks, backend, producer, access, stopping)
 

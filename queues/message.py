@@ -8,6 +8,8 @@ from queues import codec
 from queues.errors import InvalidMessageError, PayloadTooLargeError
 
 VERSION = 1
+TRACE_HEADERS = ("traceparent", "tracestate")
+MAX_TRACE_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Message:
         created_ms: on the producer's clock.
         options: what only one backend understands, as plain JSON, under that backend's name; such a message is
             published again by that backend only.
+        trace: the trace that it belongs to, as the headers of W3C Trace Context; nothing decides by it.
     """
 
     id: str
@@ -36,6 +39,7 @@ class Message:
     priority: int = 5
     created_ms: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     def retried(self, retries: int) -> "Message":
         """The message of a later attempt."""
@@ -44,6 +48,10 @@ class Message:
     def owned_by(self, message_id: str) -> "Message":
         """The same request under the id that stands for the work, whose arguments it replaced."""
         return replace(self, id=message_id)
+
+    def carrying(self, trace: Mapping[str, str]) -> "Message":
+        """The same request as part of a trace; itself when there is none."""
+        return replace(self, trace=trace) if trace else self
 
     def encoded(self, max_bytes: int = 0) -> bytes:
         """The message as JSON.
@@ -68,6 +76,7 @@ class Message:
             "priority": self.priority,
             "created": self.created_ms,
             "options": self.options,
+            "trace": self.trace,
         }
         data = codec.dumps({name: value for name, value in content.items() if value or name == "v"})
         if max_bytes and len(data) > max_bytes:
@@ -101,10 +110,19 @@ class Message:
                 priority=int(content.get("priority", 0)),
                 created_ms=int(content.get("created", 0)),
                 options=dict(content.get("options", {})),
+                trace=trace_of(content.get("trace")),
             )
         except (KeyError, TypeError, ValueError) as exc:
             msg = f"a message with a part missing or malformed: {exc!r}"
             raise InvalidMessageError(msg) from exc
+
+
+def trace_of(content: object) -> dict[str, str]:
+    """The trace headers in what came with a message; none when it is anything else: work is not refused for it."""
+    if not isinstance(content, Mapping):
+        return {}
+    found = {name: content.get(name) for name in TRACE_HEADERS}
+    return {n: text for n, text in found.items() if isinstance(text, str) and 0 < len(text) <= MAX_TRACE_LENGTH}
 
 
 def _text(content: dict[str, Any], name: str) -> str:

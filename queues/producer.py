@@ -9,13 +9,14 @@ from queues.backend import Backend
 from queues.call import Call
 from queues.clock import Clock
 from queues.disposition import skipped
-from queues.errors import AlreadyRunningError, KeyConflictError
+from queues.errors import AlreadyRunningError, KeyConflictError, QueueError
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import key as keys
 from queues.idempotency.machine import UNPUBLISHED_TTL_MS
 from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation, Publication
 from queues.idempotency.store import AsyncStore, Store
 from queues.message import Message
+from queues.observer import Observer
 from queues.once import REPLACING
 from queues.task import AnyTask
 
@@ -87,12 +88,21 @@ Steps = Generator[Ask | Publish, list[Answer], list[Handle]]
 class Producer:
     """Submits calls. The steps are written once, in `_steps`; they are carried out blocking or awaited."""
 
-    def __init__(self, store: Store, async_store: AsyncStore, backend: Backend, clock: Clock, access: Access) -> None:
+    def __init__(
+        self,
+        store: Store,
+        async_store: AsyncStore,
+        backend: Backend,
+        clock: Clock,
+        access: Access,
+        observer: Observer | None = None,
+    ) -> None:
         self._store = store
         self._async_store = async_store
         self._backend = backend
         self._clock = clock
         self._access = access
+        self._observer = observer or Observer()
 
     def send(self, task: AnyTask, call: Call) -> Handle:
         """Submit one call; the errors are those of `Task.send`."""
@@ -108,25 +118,33 @@ class Producer:
         Raises:
             AlreadyRunningError, KeyConflictError: of the first such call; those before and after it were submitted.
         """
-        steps = self._steps([self._submission(task, call) for call in calls])
+        steps = self._steps(self._submissions(task, calls))
         answers: list[Answer] | None = None
         while True:
             try:
                 step = next(steps) if answers is None else steps.send(answers)
             except StopIteration as stop:
                 return list(stop.value)
-            answers = self._carry_out(step)
+            try:
+                answers = self._carry_out(step)
+            except BaseException as exc:
+                steps.throw(exc)
+                raise
 
     async def send_many_async(self, task: AnyTask, calls: Sequence[Call]) -> list[Handle]:
         """As `send_many`, without blocking the event loop."""
-        steps = self._steps([self._submission(task, call) for call in calls])
+        steps = self._steps(self._submissions(task, calls))
         answers: list[Answer] | None = None
         while True:
             try:
                 step = next(steps) if answers is None else steps.send(answers)
             except StopIteration as stop:
                 return list(stop.value)
-            answers = await self._carry_out_async(step)
+            try:
+                answers = await self._carry_out_async(step)
+            except BaseException as exc:
+                steps.throw(exc)
+                raise
 
     def _carry_out(self, step: Ask | Publish) -> list[Answer]:
         if isinstance(step, Ask):
@@ -146,18 +164,44 @@ class Producer:
 
     def _steps(self, submissions: list[_Submission]) -> Steps:
         handles: list[Handle] = []
-        for start in range(0, len(submissions), PIPELINE):
-            batch = submissions[start : start + PIPELINE]
-            answers = yield Ask([(s.message.digest, s.admit) for s in batch])
-            admitted = [
-                s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
-            ]
-            helped = [(self._help(s, a), 0) for s, a in zip(batch, answers, strict=True) if a.kind is Kind.HELP]
-            if admitted or helped:
-                yield Publish([*((s.message, s.delay_ms) for s in admitted), *helped])
-            if admitted:
-                yield Ask([(s.message.digest, s.confirm) for s in admitted])
-            handles += [self._handle(s, a) for s, a in zip(batch, answers, strict=True)]
+        told = 0
+        try:
+            for start in range(0, len(submissions), PIPELINE):
+                batch = submissions[start : start + PIPELINE]
+                answers = yield Ask([(s.message.digest, s.admit) for s in batch])
+                admitted = [
+                    s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
+                ]
+                helped = [(self._help(s, a), 0) for s, a in zip(batch, answers, strict=True) if a.kind is Kind.HELP]
+                if admitted or helped:
+                    yield Publish([*((s.message, s.delay_ms) for s in admitted), *helped])
+                if admitted:
+                    yield Ask([(s.message.digest, s.confirm) for s in admitted])
+                told += len(batch)
+                handles += self._handles(batch, answers)
+        except BaseException as exc:
+            for submission in submissions[told:]:
+                self._observer.unsent(submission.message, exc)
+            raise
+        return handles
+
+    def _handles(self, batch: list[_Submission], answers: list[Answer]) -> list[Handle]:
+        """The handles of a batch; the first refusal is raised when the observer knows of all."""
+        handles: list[Handle] = []
+        refusals: list[QueueError] = []
+        for submission, answer in zip(batch, answers, strict=True):
+            if answer.kind is Kind.HELP:
+                self._observer.recovered(submission.message, answer.state)
+            try:
+                handle = self._handle(submission, answer)
+            except (AlreadyRunningError, KeyConflictError) as exc:
+                self._observer.unsent(submission.message, exc)
+                refusals.append(exc)
+            else:
+                self._observer.sent(submission.message, handle.decision, handle.id)
+                handles.append(handle)
+        if refusals:
+            raise refusals[0]
         return handles
 
     def _help(self, submission: _Submission, answer: Answer) -> Message:
@@ -186,8 +230,13 @@ class Producer:
             case _:
                 return Handle(self._access, answer.owner, digest, Decision.JOINED)
 
-    def _submission(self, task: AnyTask, call: Call) -> _Submission:
-        message = message_for(task, call, self._clock.now_ms())
+    def _submissions(self, task: AnyTask, calls: Sequence[Call]) -> list[_Submission]:
+        now_ms = self._clock.now_ms()
+        messages = [message_for(task, call, now_ms) for call in calls]  # all are checked before any is told of
+        return [self._submission(task, call, message) for call, message in zip(calls, messages, strict=True)]
+
+    def _submission(self, task: AnyTask, call: Call, message: Message) -> _Submission:
+        message = message.carrying(self._observer.carried(message))
         delay_ms = max(round(call.delay * 1000), task.policy.quiet_ms)
         return _Submission(task, message, delay_ms, self._backend.publication(message, delay_ms))
 

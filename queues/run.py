@@ -26,10 +26,19 @@ class Run:
         answer: what the store said to its end; None before.
         created_ms: when the work was first asked for, by the store; 0 when it was not asked.
         lost: workers that died on this work before.
+        begun_ms: when it began, by the monotonic clock of this process.
     """
 
     def __init__(
-        self, message: Message, *, token: int, lease_ms: int, attempt: int, created_ms: int, lost: int = 0
+        self,
+        message: Message,
+        *,
+        token: int,
+        lease_ms: int,
+        attempt: int,
+        created_ms: int,
+        lost: int = 0,
+        begun_ms: int = 0,
     ) -> None:
         self.message = message
         self.token = token
@@ -37,6 +46,7 @@ class Run:
         self.attempt = attempt
         self.lost = lost
         self.created_ms = created_ms
+        self.begun_ms = begun_ms
         self.is_lost = False
         self.is_cancelled = False
         self.is_ended = False

@@ -29,6 +29,7 @@ from queues.idempotency.state import (
 )
 from queues.idempotency.store import Store
 from queues.message import Message
+from queues.observer import Observer, Outcome
 from queues.once import Once
 from queues.run import Run
 
@@ -48,16 +49,24 @@ class Guard:
         stopping: set when the process is about to end; nothing is waited for then.
     """
 
-    def __init__(self, store: Store, heartbeat: HeartbeatThread, clock: Clock, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        heartbeat: HeartbeatThread,
+        clock: Clock,
+        stopping: threading.Event,
+        observer: Observer | None = None,
+    ) -> None:
         self.store = store
+        self.observer = observer or Observer()
         self.stopping = stopping
         self._heartbeat = heartbeat
         self._clock = clock
 
     @classmethod
-    def over(cls, store: Store, clock: Clock, stopping: threading.Event) -> "Guard":
+    def over(cls, store: Store, clock: Clock, stopping: threading.Event, observer: Observer | None = None) -> "Guard":
         """A guard with a heartbeat of its own."""
-        return cls(store, HeartbeatThread(store, clock), clock, stopping)
+        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer)
 
     def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
         """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
@@ -89,11 +98,13 @@ class Guard:
             attempt=answer.retries + 1,
             created_ms=answer.created_ms,
             lost=answer.lost,
+            begun_ms=self._clock.monotonic_ms(),
         )
         if self._clock.monotonic_ms() - begun_ms > policy.lease_ms // 2 and not self._is_held(run, policy):
             # The reply was late: by now another run may have the right.
             return replace(answer, kind=Kind.BUSY, wait_ms=policy.lease_ms), None
         self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
+        self.observer.began(run, _waited_ms(run))
         return answer, run
 
     def _is_held(self, run: Run, policy: Once) -> bool:
@@ -127,6 +138,7 @@ class Guard:
 
     def _end(self, run: Run, operation: Operation) -> Answer:
         # The lease is renewed until the end is written: a store that is away for a while costs no second run.
+        run_ms = self._clock.monotonic_ms() - run.begun_ms
         try:
             answer = self.insist(lambda: self.store.apply(run.message.digest, operation))
             run.answer = answer
@@ -134,6 +146,7 @@ class Guard:
         finally:
             run.is_ended = True
             self._heartbeat.forget(run)
+            self.observer.ended(run, _outcome(operation, run.answer), run_ms)
 
     def insist(self, step: Callable[[], T], patience_s: float = STOPPING_PATIENCE_S) -> T:
         """The step's answer, asked for again while the store or the broker does not answer.
@@ -160,3 +173,32 @@ class Guard:
                 logger.warning("asking again in %d ms: %s", pause_ms, exc)
             self.stopping.wait(pause_ms / 1000)
             pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)
+
+
+def _waited_ms(run: Run) -> int | None:
+    # Both by the store's clock: a token is its time, in microseconds, unless that went back.
+    if run.attempt > 1 or run.lost:
+        return None
+    asked_ms = run.created_ms
+    if asked_ms >= run.token // 1000 and run.message.created_ms:
+        # The record is as old as the run: a task system's own message, whose producer asked no store.
+        asked_ms = run.message.created_ms
+    return max(0, run.token // 1000 - asked_ms)
+
+
+def _outcome(operation: Operation, answer: Answer | None) -> Outcome:
+    if answer is None:
+        return Outcome.UNWRITTEN
+    match answer.kind, operation:
+        case Kind.CANCELLED, _:
+            return Outcome.CANCELLED
+        case Kind.OK, Complete():
+            return Outcome.COMPLETED
+        case Kind.OK, Wait():
+            return Outcome.RETRIED
+        case Kind.OK, Fail():
+            return Outcome.FAILED
+        case Kind.OK, _:
+            return Outcome.RELEASED
+        case _:
+            return Outcome.FENCED

@@ -10,6 +10,7 @@ from queues.errors import StoreUnavailableError
 from queues.idempotency.standby import NOT_WATCHED
 from queues.idempotency.state import Answer, Heartbeat, Kind
 from queues.idempotency.store import Store
+from queues.observer import Observer
 from queues.run import Run
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,10 @@ class HeartbeatThread:
     The thread starts with the first run, so that a process may fork before. A child of a fork starts its own.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, observer: Observer | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._observer = observer or Observer()
         self._pid = os.getpid()
         self._changed = threading.Condition()
         self._watched: dict[int, _Watched] = {}
@@ -109,7 +111,7 @@ class HeartbeatThread:
         if answer is None:
             watched.due_ms = self._clock.monotonic_ms() + max(50, run.lease_ms // 20)
             if self._clock.monotonic_ms() - watched.renewed_ms >= run.lease_ms * (1 - MARGIN):
-                run.stop(is_lost=True)
+                self._give_up(run)
             return
         watched.renewed_ms = sent_ms
         watched.due_ms = sent_ms + run.lease_ms // BEATS_PER_LEASE
@@ -117,13 +119,18 @@ class HeartbeatThread:
         if answer.kind is Kind.FENCED:
             if self._is_watched(run):
                 logger.warning("lease of %s lost: token %d is not the last", run.message.id, run.token)
-                run.stop(is_lost=True)
+                self._give_up(run)
             return
         if answer.kind is Kind.CANCELLED:
             run.stop(is_lost=False)
         with self._changed:
             if id(run) in self._watched:
                 self._store.standby.renewed(watched.standby_number, sent_ms)
+
+    def _give_up(self, run: Run) -> None:
+        if not run.is_lost:
+            self._observer.lease_lost(run)
+        run.stop(is_lost=True)
 
     def _is_watched(self, run: Run) -> bool:
         # A run that ended while its beat was on the way is fenced by its own outcome.

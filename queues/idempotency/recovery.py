@@ -11,6 +11,7 @@ from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueErro
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
 from queues.message import Message
+from queues.observer import Observer
 from queues.priority import MAX_PRIORITY
 from queues.task import Tasks
 
@@ -41,12 +42,14 @@ class Recovery:
         backend: str,
         publish: Callable[[Message, int], None],
         is_ours: Callable[[Message], bool],
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._tasks = tasks
         self._backend = backend
         self._publish = publish
         self._is_ours = is_ours
+        self._observer = observer or Observer()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -100,7 +103,9 @@ class Recovery:
             return False
         logger.warning("%s was %s and overdue: published again", answer.owner, answer.state.value)
         # It has waited for a lease already: it goes before what has not waited.
-        self._publish_soon(replace(Message.decoded(answer.message).owned_by(answer.owner), priority=MAX_PRIORITY))
+        message = replace(Message.decoded(answer.message).owned_by(answer.owner), priority=MAX_PRIORITY)
+        self._publish_soon(message)
+        self._observer.recovered(message, answer.state)
         return True
 
     def _publish_soon(self, message: Message) -> None:

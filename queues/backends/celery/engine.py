@@ -12,6 +12,7 @@ from queues.errors import BrokerUnavailableError, StoreUnavailableError, TaskFai
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
 from queues.message import Message
+from queues.observer import Observer
 from queues.producer import Producer
 from queues.task import Tasks
 
@@ -40,6 +41,11 @@ class Engine:
         self.recovery = recovery
         self.producer = producer
         self.stopping = stopping
+
+    @property
+    def observer(self) -> Observer:
+        """What is told of the work."""
+        return self.executor.guard.observer
 
     def install(self, app: Celery) -> None:
         """Make this the engine of the app."""

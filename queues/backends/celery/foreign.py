@@ -13,6 +13,7 @@ from queues.executor import Executor
 from queues.handle import Access
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
+from queues.observer import observing
 from queues.producer import Producer
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import AsyncRedisStore
@@ -24,6 +25,7 @@ def foreign_engine(app: Celery) -> Engine:
 
     The records are in the Redis that the app's setting `idempotency_url` names, else the environment's REDIS_URL,
     else the app's broker where that is a Redis; their prefix is the setting `idempotency_prefix`.
+    The setting `idempotency_observer` is an `Observer` that is told what happens.
 
     Raises:
         InvalidOptionError: none of these names a Redis.
@@ -36,10 +38,11 @@ def foreign_engine(app: Celery) -> Engine:
     clock, stopping, tasks = SystemClock(), threading.Event(), Tasks(namespace="")
     store, async_store = RedisStore(url, prefix=prefix), AsyncRedisStore(url, prefix=prefix)
     publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
-    executor = Executor(tasks, Guard.over(store, clock, stopping), publisher.publish)
-    recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours)
+    observer = observing(app.conf.get("idempotency_observer"))
+    executor = Executor(tasks, Guard.over(store, clock, stopping, observer), publisher.publish)
+    recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours, observer)
     access = Access(store, async_store, clock, publisher.pause)
-    producer = Producer(store, async_store, publisher, clock, access)
+    producer = Producer(store, async_store, publisher, clock, access, observer)
     engine = Engine(tasks, executor, recovery, producer, stopping)
     engine.install(app)
     return engine

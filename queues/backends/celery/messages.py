@@ -9,7 +9,7 @@ from queues import codec
 from queues.call import Call
 from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
-from queues.message import Message
+from queues.message import Message, trace_of
 from queues.priority import MAX_PRIORITY
 from queues.producer import named
 from queues.task import AnyTask
@@ -42,6 +42,7 @@ def header(message: Message) -> dict[str, Any]:
         "retries": message.retries,
         "priority": message.priority,
         "created": message.created_ms,
+        **({"trace": dict(message.trace)} if message.trace else {}),
     }
 
 
@@ -84,6 +85,7 @@ def from_request(request: Context, task: AnyTask, args: tuple[Any, ...], kwargs:
         priority=head["priority"],
         created_ms=head["created"],
         options={"celery": options} if options else {},
+        trace=trace_of(head.get("trace")),
     )
 
 

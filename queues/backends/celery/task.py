@@ -18,6 +18,7 @@ from queues.disposition import Failed, Raised
 from queues.errors import InvalidOptionError, LeaseLostError, TaskFailedError
 from queues.handle import Decision, Handle
 from queues.idempotency.state import Kind
+from queues.observer import published
 from queues.once import REPLACING, Once
 from queues.producer import message_for, named
 from queues.run import Run, current_run
@@ -100,9 +101,12 @@ class IdempotentTask(celery.Task):
             msg = f"{self.name}: on_duplicate={self.guarded.policy.on_duplicate!r} replaces messages, so none may have "
             raise InvalidOptionError(msg + f"callbacks or options of its own: {', '.join(sorted(given))}")
         message = message_for(self.guarded, call, 0)
+        message = message.carrying(self.engine.observer.carried(message))
         if self.onceq_task is not None and not given & ROUTES:
             options["queue"] = self.onceq_task.queue
-        return super().apply_async(args, kwargs, **{**options, "headers": {**headers, HEADER: header(message)}})
+        options["headers"] = {**headers, HEADER: header(message)}
+        with published(self.engine.observer, message):
+            return super().apply_async(args, kwargs, **options)
 
     def retry(self, *args: Any, **options: Any) -> Any:
         """Ask for another attempt, as Celery's `retry`; that it is waited for is written before it is published."""

@@ -10,7 +10,7 @@ from queues import codec
 from queues.call import Call
 from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
-from queues.message import Message
+from queues.message import Message, trace_of
 from queues.producer import named
 from queues.task import AnyTask
 
@@ -22,15 +22,18 @@ TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
 Native = dramatiq.Message[Any] | MessageProxy
 
 
-def header(digest: str, fingerprint: str, retries: int = 0, priority: int = 5) -> dict[str, Any]:
+def header(
+    digest: str, fingerprint: str, retries: int = 0, priority: int = 5, trace: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """What travels beside the arguments."""
-    return {"v": ALGORITHM, "key": digest, "fingerprint": fingerprint, "retries": retries, "priority": priority}
+    head = {"v": ALGORITHM, "key": digest, "fingerprint": fingerprint, "retries": retries, "priority": priority}
+    return {**head, "trace": dict(trace)} if trace else head
 
 
 def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
     """The Dramatiq message that asks for the same run."""
     options: dict[str, Any] = dict(message.options.get("dramatiq", {}))
-    options[HEADER] = header(message.digest, message.fingerprint, message.retries, message.priority)
+    options[HEADER] = header(message.digest, message.fingerprint, message.retries, message.priority, message.trace)
     if task.is_foreign:
         args, kwargs = message.args, dict(message.kwargs)
     else:
@@ -76,6 +79,7 @@ def from_native(native: Native, task: AnyTask) -> Message:
         priority=head["priority"],
         created_ms=native.message_timestamp,
         options={"dramatiq": others} if others else {},
+        trace=trace_of(head.get("trace")),
     )
 
 

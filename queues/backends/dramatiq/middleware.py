@@ -20,6 +20,7 @@ from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.store import Store
 from queues.message import Message
+from queues.observer import Observer, observing
 from queues.once import Once
 from queues.producer import named
 from queues.run import Run
@@ -42,6 +43,7 @@ class Idempotency(Deliveries):
         all_actors: whether every actor is guarded, or only those declared with `idempotent=True`.
         prefix: stands before every key of the records.
         store: used in place of `url`.
+        observer: is told what happens; `Observers` makes one of several.
     """
 
     def __init__(
@@ -52,12 +54,13 @@ class Idempotency(Deliveries):
         all_actors: bool = True,
         prefix: str = "",
         store: Store | None = None,
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(threading.Event())
         self._once = once
         self._all_actors = all_actors
         self.store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(self.store, SystemClock(), self._stopping)
+        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observing(observer))
         self.tasks = Tasks(namespace="")
         self._executors: dict[str, Executor] = {}
 
@@ -91,6 +94,7 @@ class Idempotency(Deliveries):
                 "dramatiq",
                 self._publisher(broker),
                 lambda message: not message.options.keys() - {"dramatiq"},
+                self._guard.observer,
             )
         )
 
@@ -99,12 +103,22 @@ class Idempotency(Deliveries):
         if message.actor_name not in self.tasks:
             return
         task = self.tasks.get(message.actor_name)
+        is_new = HEADER not in message.options or self._is_sending
         if HEADER not in message.options:
             args, kwargs = tuple(message.args), dict(message.kwargs)
             message.options[HEADER] = header(*named(task, Call(args, kwargs), task.bind(args, kwargs)))
+        if is_new:
+            self._local.submitted = self._as_submitted(message, task)
         run = self._open_run
         if run is not None and run.message.id == message.message_id:
             self._end(lambda: self._guard.wait(run, task.policy, from_native(message, task), delay or 0))
+
+    def after_enqueue(self, broker: Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
+        """Tell the observer of a message that is no copy and no further attempt."""
+        submitted: Message | None = getattr(self._local, "submitted", None)
+        self._local.submitted = None
+        if submitted is not None and submitted.id == message.message_id:
+            self._guard.observer.sent(submitted, "published", submitted.id)
 
     def before_ack(self, broker: Broker, message: MessageProxy) -> None:
         """Store the failure of a run that will not be tried again."""
@@ -133,7 +147,11 @@ class Idempotency(Deliveries):
             # The hook before_enqueue may raise nothing: arguments that make no key are refused here.
             arguments = task.bind(args, kwargs or {})
             options.setdefault(HEADER, header(*named(task, Call(tuple(args), kwargs or {}), arguments)))
-            return send(args=args, kwargs=kwargs, **options)
+            self._local.is_sending = True
+            try:
+                return send(args=args, kwargs=kwargs, **options)
+            finally:
+                self._local.is_sending = False
 
         return send_with_options
 
@@ -146,6 +164,17 @@ class Idempotency(Deliveries):
                 raise BrokerUnavailableError(msg) from exc
 
         return publish
+
+    def _as_submitted(self, native: dramatiq.Message[Any], task: Task[..., Any]) -> Message:
+        message = from_native(native, task)
+        message = message.carrying(self._guard.observer.carried(message))
+        if message.trace:
+            native.options[HEADER] = {**native.options[HEADER], "trace": dict(message.trace)}
+        return message
+
+    @property
+    def _is_sending(self) -> bool:
+        return bool(getattr(self._local, "is_sending", False))
 
     @property
     def _open_run(self) -> Run | None:

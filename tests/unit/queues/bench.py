@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from queues import Backoff, Once, Tasks
+from queues import Backoff, Observer, Once, Tasks
 from queues.call import Call
 from queues.errors import StoreUnavailableError
 from queues.executor import Executor
@@ -46,12 +46,12 @@ class RemoteStore(MemoryStore):
 class Bench:
     """An executor, its parts within reach, and what it publishes."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
         self.clock = ManualClock()
         self.store = RemoteStore(self.clock)
         self.stopping = threading.Event()
         self.tasks = Tasks(namespace="bench")
-        self.guard = Guard.over(self.store, self.clock, self.stopping)
+        self.guard = Guard.over(self.store, self.clock, self.stopping, observer)
         self.published: list[tuple[Message, int]] = []
         self.executor = Executor(self.tasks, self.guard, self.publish)
 
