@@ -5,7 +5,6 @@ reach the store would silently let the task run.
 """
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from queues.idempotency.state import (
     Wait,
 )
 from queues.idempotency.store import Store
+from queues.idempotency.worker import new_execution
 from queues.message import Message
 from queues.observer import Observer, Outcome
 from queues.once import Once
@@ -47,6 +47,7 @@ class Guard:
 
     Args:
         stopping: set when the process is about to end; nothing is waited for then.
+        backend: whose worker runs the tasks, for those who look at the records.
     """
 
     def __init__(
@@ -56,17 +57,21 @@ class Guard:
         clock: Clock,
         stopping: threading.Event,
         observer: Observer | None = None,
+        backend: str = "",
     ) -> None:
         self.store = store
         self.observer = observer or Observer()
         self.stopping = stopping
+        self._backend = backend
         self._heartbeat = heartbeat
         self._clock = clock
 
     @classmethod
-    def over(cls, store: Store, clock: Clock, stopping: threading.Event, observer: Observer | None = None) -> "Guard":
+    def over(
+        cls, store: Store, clock: Clock, stopping: threading.Event, observer: Observer | None = None, backend: str = ""
+    ) -> "Guard":
         """A guard with a heartbeat of its own."""
-        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer)
+        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer, backend)
 
     def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
         """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
@@ -79,7 +84,7 @@ class Guard:
             message.fingerprint,
             message.id,
             message.encoded(),
-            execution=secrets.token_hex(8),
+            execution=new_execution(self._backend),
             retries=message.retries,
             lease_ms=policy.lease_ms,
             max_lost=policy.max_lost,

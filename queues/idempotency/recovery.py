@@ -1,8 +1,6 @@
 """Work whose worker or publisher died is published again, by whichever worker looks first."""
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +8,7 @@ from dataclasses import replace
 from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueError
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
+from queues.idempotency.worker import worker_name
 from queues.message import Message
 from queues.observer import Observer
 from queues.priority import MAX_PRIORITY
@@ -129,8 +128,3 @@ class Recovery:
             except Exception:  # the outermost loop: without it, nobody would take over the work of the dead
                 logger.exception("recovery will look again")
             self._stopping.wait(self.period_ms / 1000)
-
-
-def worker_name(backend: str) -> str:
-    """How this process calls itself as a worker: `<backend>@<host>:<pid>`."""
-    return f"{backend}@{socket.gethostname()}:{os.getpid()}"

@@ -60,7 +60,7 @@ class Idempotency(Deliveries):
         self._once = once
         self._all_actors = all_actors
         self.store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observing(observer))
+        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observing(observer), "dramatiq")
         self.tasks = Tasks(namespace="")
         self._executors: dict[str, Executor] = {}
 
