@@ -10,25 +10,27 @@ from queues.commands.changes import cancel, release
 from queues.commands.diagnosis import doctor
 from queues.commands.explain import explain
 from queues.commands.lists import locks, results, stats, workers
+from queues.commands.migrate import migrate
 from queues.commands.session import Exit, Session
-from queues.errors import QueueError, StoreUnavailableError
+from queues.errors import BrokerUnavailableError, QueueError, StoreUnavailableError
 from queues.redaction import redacted
 from queues.settings import Settings
 from queues.terminal import Terminal
 
 EPILOG = """
 exit status:
-  0    done; doctor: nothing found
-  1    no such work, or nothing to change; doctor: warnings
+  0    done; doctor: nothing found; migrate: nothing is left on the old backend
+  1    no such work, or nothing to change; doctor: warnings; migrate: something is left or waits
   2    doctor: the guarantee does not hold
-  3    Redis does not answer, or refuses
+  3    Redis or a broker does not answer, or refuses
   4    a change that was not agreed to, or must not be made
   64   the command line, a URL or a module cannot be used
 
 environment:
-  REDIS_URL, QUEUES_PREFIX, NO_COLOR
+  REDIS_URL, QUEUES_PREFIX, NO_COLOR; with MODULE:QUEUE, what `connect` reads
 """
 DEFAULT_LIMIT = 50
+BROKERS = ("celery", "dramatiq")
 Command = Callable[[argparse.Namespace, Session], int]
 
 
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_yes(freed := add("release", release, "take the right to run back, so that the work is published again"))
     freed.add_argument("--force", action="store_true", help="even while a living worker holds the lease")
     _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
+    _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
     return made
 
 
@@ -82,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(arguments.run(arguments, Session(redis_url, prefix, Terminal(is_json=arguments.json))))
         sys.stdout.flush()
         return code
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, BrokerUnavailableError) as exc:
         return _failed(Exit.NO_REDIS, exc, redis_url)
     except QueueError as exc:
         return _failed(Exit.USAGE, exc, redis_url)
@@ -146,6 +149,15 @@ def _add_doctor(made: argparse.ArgumentParser) -> None:
         metavar="MODULE:QUEUE",
         help="what `connect` returned, or a Celery app or Dramatiq broker with guarded tasks; it is imported",
     )
+
+
+def _add_migrate(made: argparse.ArgumentParser) -> None:
+    made.add_argument("application", metavar="MODULE:QUEUE", help="what `connect` returned; it is imported")
+    made.add_argument("--from", dest="source", required=True, choices=BROKERS, help="the backend to be left")
+    made.add_argument("--to", dest="target", required=True, choices=BROKERS, help="the backend to go on with")
+    made.add_argument("--move", action="store_true", help="move what is queued; else wait until its workers ended it")
+    made.add_argument("--timeout", type=_positive, metavar="S", help="end after so many seconds, done or not")
+    made.add_argument("--dry-run", action="store_true", help="only count")
 
 
 def _positive(text: str) -> int:

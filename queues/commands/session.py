@@ -17,11 +17,11 @@ class Exit(IntEnum):
     DONE = 0
     """Done; of `doctor`: nothing found."""
     NOT_FOUND = 1
-    """No such work, or nothing of it can be changed; of `doctor`: warnings."""
+    """No such work, or nothing of it can be changed; of `doctor`: warnings; of `migrate`: something is left."""
     BROKEN = 2
     """Of `doctor` only: the guarantee does not hold."""
     NO_REDIS = 3
-    """Redis does not answer, or refuses."""
+    """Redis or a broker does not answer, or refuses."""
     REFUSED = 4
     """A change that was not confirmed, or must not be made."""
     USAGE = 64

@@ -46,6 +46,28 @@ def loaded(text: str) -> Application:
     Raises:
         InvalidOptionError: it cannot be imported, or is none of these.
     """
+    found = _imported(text)
+    application = _application(found)
+    if application is None:
+        msg = f"{text!r} is a {type(found).__name__}: a connected Queue, a Celery app or a Dramatiq broker is expected"
+        raise InvalidOptionError(msg)
+    return application
+
+
+def queue_of(text: str) -> Queue:
+    """The `Queue` that `MODULE:NAME` names, imported as `loaded` does.
+
+    Raises:
+        InvalidOptionError: it cannot be imported, or is no Queue.
+    """
+    found = _imported(text)
+    if not isinstance(found, Queue):
+        msg = f"{text!r} is a {type(found).__name__}: what `connect` returned is expected"
+        raise InvalidOptionError(msg)
+    return found
+
+
+def _imported(text: str) -> Any:
     module_name, _, name = text.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -56,11 +78,7 @@ def loaded(text: str) -> Application:
     except Exception as exc:  # a user's module may raise anything
         msg = f"{text!r} cannot be imported: {type(exc).__name__}: {exc}"
         raise InvalidOptionError(msg) from exc
-    application = _application(found)
-    if application is None:
-        msg = f"{text!r} is a {type(found).__name__}: a connected Queue, a Celery app or a Dramatiq broker is expected"
-        raise InvalidOptionError(msg)
-    return application
+    return found
 
 
 def _application(found: Any) -> Application | None:

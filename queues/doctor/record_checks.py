@@ -115,6 +115,10 @@ def _backend(application: Application, workers: list[WorkerInfo]) -> Iterator[Fi
         means = "what it sends waits until recovery moves it, an hour later"
         mend = f"start workers of {application.backend}, or set QUEUES_BACKEND"
         yield Finding("worker-backend", Severity.WARNING, seen, means, mend, "Choosing a broker")
+    for other in sorted(backends - {application.backend} if application.backend in backends else ()):
+        means = "both work, and what is queued on either is done once"
+        mend = f"to leave it: `queues migrate MODULE:QUEUE --from {printable(other)} --to {application.backend} --move`"
+        yield Finding("worker-backend", Severity.NOTE, f"workers of {printable(other)} run, too", means, mend)
 
 
 def _unknown_tasks(application: Application, works: list[Work]) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
-"""`celery -A onceq_celery worker`."""
+"""`celery -A onceq_celery worker`, and `queues migrate onceq_celery`."""
 
 from onceq_program import tasks
 
 from queues import connect
 
-app = connect(tasks, backend="celery").backend.app
+queue = connect(tasks, backend="celery")
+app = queue.backend.app

@@ -8,11 +8,14 @@ from celery import Celery
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.messages import redis_priority
 from queues.backends.celery.publisher import CeleryPublisher
+from queues.backends.celery.queued_rabbitmq import RabbitmqQueued
+from queues.backends.celery.queued_redis import RedisQueued
 from queues.backends.celery.task import IdempotentTask
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
 from queues.priority import MAX_PRIORITY, Priority
 from queues.producer import Producer
+from queues.queued import Queued
 from queues.task import Tasks
 
 VISIBILITY_TIMEOUT_S = 1_800
@@ -40,6 +43,11 @@ class CeleryBackend(CeleryPublisher):
     ) -> None:
         app = app if app is not None else make_app(tasks, url, result_backend)
         super().__init__(tasks, app, store_url=store_url, stopping=stopping)
+
+    def queued(self) -> Queued:
+        """What waits on the app's queues."""
+        kind = RedisQueued if self._is_redis else RabbitmqQueued
+        return kind(self.app, self._tasks)
 
     def serve(self, executor: Executor, recovery: Recovery, producer: Producer) -> None:
         """Declare a Celery task for each task, run by `executor`."""

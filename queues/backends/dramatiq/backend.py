@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dramatiq
-import pika.exceptions
-import redis.exceptions
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis, dq_name
-from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExceeded
 
+from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import from_native, to_native
+from queues.backends.dramatiq.queued_rabbitmq import RabbitmqQueued
+from queues.backends.dramatiq.queued_redis import RedisQueued
 from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
@@ -25,12 +25,11 @@ from queues.idempotency.state import Publication
 from queues.message import Message
 from queues.priority import MAX_PRIORITY
 from queues.producer import Producer
+from queues.queued import Queued
 from queues.redis_url import is_same_redis
 from queues.task import AnyTask, Tasks
 
 logger = logging.getLogger(__name__)
-# ValueError: pika, when a connection is reset while it is being opened.
-BROKER_ERRORS = (BrokerConnectionError, pika.exceptions.AMQPError, redis.exceptions.RedisError, OSError, ValueError)
 
 
 class DramatiqBackend:
@@ -136,6 +135,19 @@ class DramatiqBackend:
     def is_ours(self, message: Message) -> bool:
         """Whether no other backend's options are in it."""
         return not message.options.keys() - {"dramatiq"}
+
+    def queued(self) -> Queued:
+        """What waits on the broker's queues.
+
+        Raises:
+            InvalidOptionError: a broker that is neither Dramatiq's for Redis nor that for RabbitMQ.
+        """
+        if isinstance(self.broker, RedisBroker):
+            return RedisQueued(self.broker, self._tasks)
+        if isinstance(self.broker, RabbitmqBroker):
+            return RabbitmqQueued(self.broker, self._tasks)
+        msg = f"the queues of a {type(self.broker).__name__} cannot be looked at"
+        raise InvalidOptionError(msg)
 
     def pause(self, ms: int) -> None:
         """Let `ms` pass, or less when the queue is closed."""

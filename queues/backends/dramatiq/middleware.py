@@ -8,7 +8,7 @@ from typing import Any
 import dramatiq
 from dramatiq.broker import Broker, MessageProxy
 
-from queues.backends.dramatiq.backend import BROKER_ERRORS
+from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import HEADER, from_native, header, to_native
 from queues.call import Call

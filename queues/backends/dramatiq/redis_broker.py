@@ -19,6 +19,10 @@ HIGH_FROM, NORMAL_FROM = 7, 4
 """Priorities from which a message is in the first list of its queue, and in the second: as Celery's on Redis are."""
 
 
+LEVELS = ("high", "", "low")
+"""The lists of a queue, the most urgent first; the one without a name is Dramatiq's own."""
+
+
 class GarbageProofConsumer(_RedisConsumer):
     """Drops what it cannot decode.
 
