@@ -9,6 +9,7 @@ from queues.factory import connect
 from queues.handle import Decision, Handle, Progress, Status
 from queues.idempotency.state import State
 from queues.idempotency.store import WorkerInfo
+from queues.limits.concurrency import Concurrency
 from queues.observer import Observer, Observers
 from queues.once import Once
 from queues.priority import Priority
@@ -18,6 +19,7 @@ from queues.task import Task, Tasks
 __all__ = [
     "Backoff",
     "Call",
+    "Concurrency",
     "Decision",
     "Failure",
     "Handle",

@@ -11,6 +11,8 @@ QueueError
 ├─ NotConnectedError                               call `connect(tasks)` first
 ├─ LeaseLostError(key, token)                      stop; this run's result is dropped
 ├─ TaskCancelledError(key)                         stop; the cancellation is stored
+├─ SoftTimeLimitError                              clean up and end; uncaught, it is retried as any failure
+├─ TimeLimitError(key, limit_s)                    never retried: the run is over
 ├─ TaskFailedError(failure)                        what `Handle.result` raises for a stored failure
 └─ ResultTimeoutError(id)                          no outcome yet; the task goes on
 """
@@ -126,6 +128,27 @@ class TaskCancelledError(QueueError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the task of key {key} was cancelled")
         self.key = key
+
+
+class SoftTimeLimitError(QueueError):
+    """The attempt has run for its `soft_time_limit`; raised inside the task, which may catch it and end in time."""
+
+    code = "soft_time_limit"
+
+    def __init__(self, message: str = "the attempt has run for its soft time limit") -> None:
+        # Without arguments: Python itself makes the one that it raises in a running thread.
+        super().__init__(message)
+
+
+class TimeLimitError(QueueError):
+    """The attempt has run for its `time_limit`; whatever it still does is not stored."""
+
+    code = "time_limit"
+
+    def __init__(self, key: str, limit_s: float) -> None:
+        super().__init__(f"the task of key {key} was ended: it had run for its time limit of {limit_s:g} s")
+        self.key = key
+        self.limit_s = limit_s
 
 
 @dataclass(frozen=True, slots=True)

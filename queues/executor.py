@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from queues.backoff import Retry
-from queues.calling import call
 from queues.disposition import Deferred, Disposition, Done, Dropped, Failed, Raised, Retrying, skipped
 from queues.errors import (
     BrokerUnavailableError,
@@ -14,11 +13,14 @@ from queues.errors import (
     LeaseLostError,
     StoreUnavailableError,
     TaskCancelledError,
+    TimeLimitError,
     UnencodableError,
 )
 from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Answer, Kind, State
+from queues.limits.gate import Gate
+from queues.limits.timed import TimedCalls
 from queues.message import Message
 from queues.observer import Reason
 from queues.once import Once
@@ -52,6 +54,8 @@ class Executor:
         self.tasks = tasks
         self.guard = guard
         self._publish = publish
+        self._gate = Gate(guard.store.limiter, guard.stopping.wait)
+        self.timed = TimedCalls(guard, self._publish_following)
         self._failures: tuple[type[BaseException], ...] = (Exception, *failures)
 
     def execute(self, message: Message) -> Disposition:
@@ -71,8 +75,9 @@ class Executor:
             self._publish_following(answer.message)
             return self._answered(message, policy, answer)
         try:
-            return self._run(task, policy, run)
+            return self._let_in(task, policy, run) if task.is_gated else self._run(task, policy, run)
         finally:
+            self._gate.leave(run)
             self._publish_following(run.following)
 
     def _answered(self, message: Message, policy: Once, answer: Answer) -> Disposition:
@@ -95,9 +100,20 @@ class Executor:
                 wait_ms = min(answer.wait_ms, LONGEST_BUSY_WAIT_MS) if is_running else answer.wait_ms
                 return self._defer(message, wait_ms, Reason.BUSY, f"{answer.kind.value} until {answer.owner} ends")
 
+    def _let_in(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
+        try:
+            wait_ms = self._gate.enter(task, run)
+        except self._failures as exc:
+            return self._failed(task, policy, run, exc)
+        except BaseException:
+            self._put_back(policy, run)
+            raise
+        return self._put_off(task, policy, run, wait_ms) if wait_ms else self._run(task, policy, run)
+
     def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
         try:
-            value = call(task, run)
+            run.check()  # it may have waited at the gate
+            value = self.timed.call(task, run)
             outcome = envelope.of_value(value, MAX_RESULT_BYTES)
         except LeaseLostError as exc:
             logger.warning("%s stopped: %s", run.message.id, exc)
@@ -138,6 +154,10 @@ class Executor:
         return written
 
     def _fenced(self, task: AnyTask, run: Run) -> Disposition:
+        has_failed = run.answer is not None and run.answer.state is State.FAILED
+        if run.is_over and (has_failed or not run.is_lost):
+            error = TimeLimitError(run.message.digest, task.time_limits.hard_s or 0.0)
+            return Failed(envelope.failure_of(error), error)  # stored already, by the alarm
         logger.warning("%s was fenced: what it did under token %d is not stored", run.message.id, run.token)
         is_forgotten = run.answer is not None and run.answer.state is State.UNKNOWN
         if task.is_foreign or run.message.options or is_forgotten:
@@ -148,11 +168,23 @@ class Executor:
 
     def _defer(self, message: Message, wait_ms: int, why: Reason, reason: str) -> Deferred:
         jitter_ms = random.randrange(10, 10 + max(1, min(wait_ms // 4, MAX_JITTER_MS)))
-        delay_ms = wait_ms + jitter_ms
+        return self._publish_later(message, wait_ms + jitter_ms, why, reason)
+
+    def _publish_later(self, message: Message, delay_ms: int, why: Reason, reason: str) -> Deferred:
         self.guard.insist(lambda: self._publish(message, delay_ms))
         self.guard.observer.deferred(message, why)
         logger.info("%s deferred by %d ms: %s", message.id, delay_ms, reason)
         return Deferred(delay_ms, reason)
+
+    def _put_off(self, task: AnyTask, policy: Once, run: Run, wait_ms: int) -> Disposition:
+        # The record is overdue only when the copy is: recovery does not publish it again meanwhile.
+        answer = self.guard.put_off(run, policy, wait_ms)
+        if answer.kind is Kind.CANCELLED:
+            cancelled = TaskCancelledError(run.message.digest)
+            return Failed(envelope.failure_of(cancelled), cancelled)
+        if answer.kind is not Kind.OK:
+            return self._fenced(task, run)
+        return self._publish_later(run.message, wait_ms, Reason.LIMITED, "a limit of its task")
 
     def _publish_following(self, following: bytes) -> None:
         if following:
@@ -175,7 +207,7 @@ class Executor:
         logger.warning("%s runs unguarded: %s", message.id, error)
         run = Run(message, token=time.time_ns() // 1000, lease_ms=0, attempt=message.retries + 1, created_ms=0)
         try:
-            return Done(call(task, run))
+            return Done(self.timed.call(task, run))
         except self._failures as exc:
             delay_ms = _delay_ms(task, message.retries, exc)
             if delay_ms is None or task.is_foreign:
@@ -186,7 +218,7 @@ class Executor:
 
 def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:
     # A result that has no encoding will have none in the next attempt either.
-    final = (*task.give_up_on, TaskCancelledError, UnencodableError)
+    final = (*task.give_up_on, TaskCancelledError, TimeLimitError, UnencodableError)
     if isinstance(error, final) or retries >= (task.max_retries or 0):
         return None
     if not isinstance(error, (*task.retry_for, Retry)):

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     """The run lost its lease; a copy will be answered by the winner's outcome."""
     NO_STORE = "no_store"
     """The store did not answer."""
+    LIMITED = "limited"
+    """The task's rate or its concurrency did not let the run begin."""
 
 
 class Observer:

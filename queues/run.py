@@ -9,8 +9,9 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-from queues.errors import LeaseLostError, TaskCancelledError
+from queues.errors import LeaseLostError, SoftTimeLimitError, TaskCancelledError, TimeLimitError
 from queues.idempotency.state import Answer
+from queues.limits.concurrency import Slot
 from queues.message import Message
 
 
@@ -27,6 +28,7 @@ class Run:
         created_ms: when the work was first asked for, by the store; 0 when it was not asked.
         lost: workers that died on this work before.
         begun_ms: when it began, by the monotonic clock of this process.
+        slot: what the run holds of its task's concurrency; None when that has no limit.
     """
 
     def __init__(
@@ -52,14 +54,27 @@ class Run:
         self.is_ended = False
         self.answer: Answer | None = None
         self.progress = ""
+        self.slot: Slot | None = None
+        self._limit_s: float | None = None
         self._lock = threading.Lock()
         self._thread_id: int | None = None
         self._task: Any = None
+        self._is_reminded = False
 
     @property
     def following(self) -> bytes:
         """The message of the run that follows this one; empty when none does, or before this one has ended."""
         return self.answer.message if self.answer is not None else b""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run was ended by its time limit."""
+        return self._limit_s is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the task's function has begun and has not ended."""
+        return self._thread_id is not None
 
     def check(self) -> None:
         """Return if the task should go on.
@@ -67,11 +82,14 @@ class Run:
         Raises:
             LeaseLostError: another worker may run it now.
             TaskCancelledError: somebody cancelled it.
+            TimeLimitError: it has run for its time limit.
         """
         if self.is_lost:
             raise LeaseLostError(self.message.digest, self.token)
         if self.is_cancelled:
             raise TaskCancelledError(self.message.digest)
+        if self._limit_s is not None:
+            raise TimeLimitError(self.message.digest, self._limit_s)
 
     def enter(self, coroutine_task: Any = None) -> None:
         """The task's function begins, in this thread or as that asyncio task."""
@@ -95,12 +113,40 @@ class Run:
                 self.is_lost = True
             else:
                 self.is_cancelled = True
-            if was_stopped:
-                return
-            if self._task is not None:
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
-            elif self._thread_id is not None:
-                _set_async_exception(self._thread_id, StopRunError)
+            if not was_stopped:
+                self._interrupt(StopRunError)
+
+    def remind(self) -> bool:
+        """Raise SoftTimeLimitError in the task, once; False when its function is not running."""
+        with self._lock:
+            if self._thread_id is None:
+                return False
+            if not (self.is_lost or self.is_cancelled):
+                self._interrupt(SoftTimeLimitError)
+            return True
+
+    def take_reminder(self) -> bool:
+        """Whether the cancellation that reached the asyncio task is a reminder of its soft limit, and nothing else."""
+        with self._lock:
+            is_reminded, self._is_reminded = self._is_reminded, False
+            return is_reminded
+
+    def end(self, limit_s: float) -> bool:
+        """Make the task end since its time is over; False when its function is not running."""
+        with self._lock:
+            if self._thread_id is None:
+                return False
+            self._limit_s = limit_s
+            if not (self.is_lost or self.is_cancelled):
+                self._interrupt(StopRunError)
+            return True
+
+    def _interrupt(self, kind: type[BaseException]) -> None:
+        self._is_reminded = kind is SoftTimeLimitError
+        if self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        elif self._thread_id is not None:
+            _set_async_exception(self._thread_id, kind)
 
 
 def _set_async_exception(thread_id: int, kind: type[BaseException] | None) -> None:
@@ -169,6 +215,7 @@ class Current:
         Raises:
             LeaseLostError: another worker may run it now.
             TaskCancelledError: somebody cancelled it.
+            TimeLimitError: it has run for its time limit.
         """
         run = _RUN.get()
         if run is not None:

@@ -10,6 +10,9 @@ from queues.call import Call
 from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
 from queues.handle import Handle
 from queues.idempotency import key as keys
+from queues.limits.concurrency import Concurrency
+from queues.limits.rate import Rate
+from queues.limits.times import TimeLimits
 from queues.once import Once
 from queues.priority import Priority, checked_priority
 
@@ -47,6 +50,10 @@ class Task(Generic[P, R]):
         retry_for: exceptions that are worth another attempt.
         give_up_on: exceptions that are not, although `retry_for` names their class.
         priority: 0 to 9, higher first, or a `Priority`.
+        soft_time_limit: seconds after which SoftTimeLimitError is raised in an attempt; it may catch it to clean up.
+        time_limit: seconds after which an attempt is over and the task has failed with TimeLimitError.
+        rate_limit: how often it may begin, over all workers: `10/s`, `100/m` or `1000/h`, evenly spaced.
+        concurrency: how many of its runs there may be at once, over all workers; a number, or by a key.
     """
 
     def __init__(
@@ -62,6 +69,10 @@ class Task(Generic[P, R]):
         retry_for: tuple[type[BaseException], ...] = (Exception,),
         give_up_on: tuple[type[BaseException], ...] = (),
         priority: int = Priority.NORMAL,
+        soft_time_limit: float | None = None,
+        time_limit: float | None = None,
+        rate_limit: str | None = None,
+        concurrency: Concurrency | int | None = None,
     ) -> None:
         if max_retries is not None and max_retries < 0:
             msg = f"max_retries={max_retries!r} of {name}: 0 or more"
@@ -75,11 +86,17 @@ class Task(Generic[P, R]):
         self.retry_for = retry_for
         self.give_up_on = give_up_on
         self.priority = checked_priority(priority)
+        self.time_limits = TimeLimits(soft_time_limit, time_limit)
+        self.rate = None if rate_limit is None else Rate.parsed(rate_limit)
+        self.concurrency = Concurrency.declared(concurrency)
+        self.is_gated = rate_limit is not None or concurrency is not None
         self.signature = inspect.signature(fn)
         self.is_async = inspect.iscoroutinefunction(fn)
         self._tasks = tasks
         if once is not None and once.key is not None and not callable(once.key):
             _check_names(name, once.key, self.signature)
+        if self.concurrency is not None and self.concurrency.names:
+            _check_names(name, self.concurrency.names, self.signature, option="per")
         update_wrapper(self, fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -201,6 +218,10 @@ class Tasks:
         retry_for: tuple[type[BaseException], ...] = ...,
         give_up_on: tuple[type[BaseException], ...] = (),
         priority: int = Priority.NORMAL,
+        soft_time_limit: float | None = None,
+        time_limit: float | None = None,
+        rate_limit: str | None = None,
+        concurrency: Concurrency | int | None = None,
     ) -> Decorator: ...
     def task(self, fn: Any = None, *, name: str | None = None, **options: Any) -> Any:
         """Declare a task; use it with or without options, which are those of `Task`.
@@ -270,8 +291,8 @@ def _as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> list[Call]:
     return [call if isinstance(call, Call) else Call(tuple(call)) for call in calls]
 
 
-def _check_names(task: str, names: Sequence[str], signature: inspect.Signature) -> None:
+def _check_names(task: str, names: Sequence[str], signature: inspect.Signature, option: str = "key") -> None:
     unknown = [name for name in names if name not in signature.parameters]
     if unknown or isinstance(names, str) or not names:
-        msg = f"key={names!r} of {task}: a sequence of its parameters' names, {', '.join(signature.parameters)}"
+        msg = f"{option}={names!r} of {task}: a sequence of its parameters' names, {', '.join(signature.parameters)}"
         raise InvalidOptionError(msg)

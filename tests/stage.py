@@ -1,6 +1,7 @@
 """A queue with a worker of one combination of task system and broker, and what its tasks left behind."""
 
 import importlib.util
+import sys
 import threading
 import time
 import uuid
@@ -100,6 +101,8 @@ def memory_worker(backend: MemoryBackend) -> Iterator[None]:
 
 def load_program(name: str) -> ModuleType:
     """A fresh copy of a program of `tests/programs`: it shares no state with another copy."""
+    if str(PROGRAMS) not in sys.path:
+        sys.path.append(str(PROGRAMS))  # a program may import its neighbours
     spec = importlib.util.spec_from_file_location(f"{name}_{uuid.uuid4().hex}", PROGRAMS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

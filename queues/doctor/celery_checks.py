@@ -92,11 +92,12 @@ def _time_limits(application: Application, app: Any) -> Iterator[Finding]:
     def limit(name: str) -> Any:
         return getattr(app.tasks.get(name), "time_limit", None) or app.conf.task_time_limit
 
-    limited = [task.name for task in application.tasks if limit(task.name)]
+    # A task's own `time_limit` stores the outcome before Celery's.
+    limited = [task.name for task in application.tasks if limit(task.name) and task.time_limits.hard_s is None]
     if limited:
-        means = "the child is killed in the middle: the task counts as lost, runs again, and is dead after `max_lost`"
-        mend = "use soft_time_limit, which the task sees as an exception and which stores a failure"
-        yield Finding("time-limit", Severity.WARNING, f"a hard time_limit is set for {named(limited)}", means, mend)
+        means = "the child is killed in the middle, and cannot clean up; its failure is stored"
+        mend = "use soft_time_limit, which the task sees as an exception, below it"
+        yield Finding("time-limit", Severity.NOTE, f"a hard time_limit is set for {named(limited)}", means, mend)
 
 
 def _result_expires(application: Application, conf: Any) -> Iterator[Finding]:

@@ -63,8 +63,8 @@ class Guard:
         self.observer = observer or Observer()
         self.stopping = stopping
         self._backend = backend
+        self.clock = clock
         self._heartbeat = heartbeat
-        self._clock = clock
 
     @classmethod
     def over(
@@ -79,7 +79,7 @@ class Guard:
         Raises:
             StoreUnavailableError: nothing is known, so the task must not run.
         """
-        begun_ms = self._clock.monotonic_ms()
+        begun_ms = self.clock.monotonic_ms()
         request = Begin(
             message.fingerprint,
             message.id,
@@ -103,9 +103,9 @@ class Guard:
             attempt=answer.retries + 1,
             created_ms=answer.created_ms,
             lost=answer.lost,
-            begun_ms=self._clock.monotonic_ms(),
+            begun_ms=self.clock.monotonic_ms(),
         )
-        if self._clock.monotonic_ms() - begun_ms > policy.lease_ms // 2 and not self._is_held(run, policy):
+        if self.clock.monotonic_ms() - begun_ms > policy.lease_ms // 2 and not self._is_held(run, policy):
             # The reply was late: by now another run may have the right.
             return replace(answer, kind=Kind.BUSY, wait_ms=policy.lease_ms), None
         self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
@@ -141,9 +141,13 @@ class Guard:
         request = Release(run.token, policy.lease_ms, policy.lock_ttl_ms, is_forgotten)
         return self._end(run, request).kind is Kind.OK
 
+    def put_off(self, run: Run, policy: Once, delay_ms: int) -> Answer:
+        """Give the right back unused, of work whose message will ask for it again after `delay_ms`."""
+        return self._end(run, Release(run.token, delay_ms + policy.lease_ms, policy.lock_ttl_ms))
+
     def _end(self, run: Run, operation: Operation) -> Answer:
         # The lease is renewed until the end is written: a store that is away for a while costs no second run.
-        run_ms = self._clock.monotonic_ms() - run.begun_ms
+        run_ms = self.clock.monotonic_ms() - run.begun_ms
         try:
             answer = self.insist(lambda: self.store.apply(run.message.digest, operation))
             run.answer = answer

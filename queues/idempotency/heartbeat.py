@@ -100,11 +100,23 @@ class HeartbeatThread:
         ]
         try:
             answers: list[Answer | None] = [*self._store.apply_many(requests)]
+            self._keep_slots([w.run for w in due])
         except StoreUnavailableError as exc:
             logger.warning("leases were not renewed: %s", exc)
             answers = [None] * len(due)
         for watched, text, answer in zip(due, progress, answers, strict=True):
             self._take(watched, text, answer, sent_ms)
+
+    def _keep_slots(self, runs: list[Run]) -> None:
+        # Raises as the leases' renewal does: a slot that was not renewed is a lease that was not.
+        holders = [(run, run.slot) for run in runs if run.slot is not None]
+        if not holders:
+            return
+        are_kept = self._store.limiter.keep_slots([slot for _, slot in holders])
+        for (run, slot), is_kept in zip(holders, are_kept, strict=True):
+            if not is_kept and run.slot is slot:  # an ended run has freed its slot
+                logger.warning("%s has lost its slot of %s", run.message.id, slot.name)
+                run.stop(is_lost=True)
 
     def _take(self, watched: _Watched, progress: str, answer: Answer | None, sent_ms: int) -> None:
         run = watched.run

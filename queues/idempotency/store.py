@@ -6,6 +6,7 @@ from typing import Protocol
 
 from queues.idempotency.standby import Standby
 from queues.idempotency.state import Answer, Operation, Record
+from queues.limits.limiter import Limiter
 
 WORKER_SEEN_WITHIN_MS = 30_000
 
@@ -33,6 +34,7 @@ class Store(Protocol):
     """
 
     standby: Standby
+    limiter: Limiter
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""

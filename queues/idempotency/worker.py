@@ -7,9 +7,9 @@ import socket
 SEPARATOR = "/"
 
 
-def worker_name(backend: str) -> str:
-    """How this process calls itself as a worker: `<backend>@<host>:<pid>`."""
-    return f"{backend}@{socket.gethostname()}:{os.getpid()}"
+def worker_name(backend: str, pid: int | None = None) -> str:
+    """How a process of this machine, or this one, calls itself as a worker: `<backend>@<host>:<pid>`."""
+    return f"{backend}@{socket.gethostname()}:{os.getpid() if pid is None else pid}"
 
 
 def new_execution(backend: str) -> str:

@@ -9,6 +9,8 @@ from queues.idempotency import machine
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.limits.limiter import Limiter
+from queues.stores.memory_limiter import MemoryLimiter
 
 
 class MemoryStore:
@@ -25,6 +27,7 @@ class MemoryStore:
         self._turns: dict[str, int] = {}
         self._workers: dict[str, int] = {}
         self.standby: Standby = NoStandby()
+        self.limiter: Limiter = MemoryLimiter(self._clock)
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it.

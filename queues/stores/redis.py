@@ -15,7 +15,9 @@ from queues.errors import InvalidOptionError, StoreUnavailableError
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.limits.limiter import Limiter
 from queues.stores import scripts
+from queues.stores.redis_limiter import RedisLimiter
 from queues.stores.scripts import Call, Keys
 from queues.stores.standby import standby_for
 
@@ -86,6 +88,7 @@ class RedisStore:
             else redis.Redis.from_url(check_url(url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         )
         self._now_ms = now_ms
+        self.limiter: Limiter = RedisLimiter(self.keys, self._replies, self._remove, self._now)
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""
@@ -95,6 +98,9 @@ class RedisStore:
         """The answers to several operations, in order, in one round trip."""
         now_ms = self._now()
         calls = [scripts.call(self.keys, digest, operation, now_ms) for digest, operation in requests]
+        return [scripts.answer(reply) for reply in self._replies(calls)]
+
+    def _replies(self, calls: Sequence[Call]) -> list[Any]:
         if not calls:
             return []
         with translated():
@@ -107,7 +113,7 @@ class RedisStore:
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
-        return [scripts.answer(reply) for reply in replies]
+        return replies
 
     def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""
@@ -163,6 +169,10 @@ class RedisStore:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _remove(self, key: str, member: str) -> None:
+        with translated():
+            self._client.zrem(key, member)
 
     def _now(self) -> int | None:
         return self._now_ms() if self._now_ms is not None else None

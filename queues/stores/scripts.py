@@ -37,6 +37,8 @@ FINISHED_FIELDS = (
     *("state", "fingerprint", "owner", "token", "retries", "outcome"),
     *("cached", "created", "finished", "replaced", "follows"),
 )
+WITHOUT_RECORD = frozenset({"rate", "take_slot", "keep_slot"})
+"""Scripts that touch no record: `record.lua` does not stand before them."""
 SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 
 
@@ -85,12 +87,22 @@ class Keys:
         """The sorted set of living workers."""
         return f"{self.prefix}task_workers"
 
+    def rate(self, task: str) -> tuple[str, str]:
+        """The rate of a task and the places in its line, in one hash slot."""
+        return f"{self.prefix}task_rate:{{{task}}}", f"{self.prefix}task_places:{{{task}}}"
+
+    def slots(self, name: str) -> tuple[str, str]:
+        """The slots of that name and who waits for one, in one hash slot."""
+        return f"{self.prefix}task_slots:{{{name}}}", f"{self.prefix}task_slots_waiting:{{{name}}}"
+
 
 @cache
 def script(name: str) -> Script:
-    """The script of an operation, with `record.lua` before it."""
+    """The script of that name, with `record.lua` before it where it works on a record."""
     folder = resources.files("queues") / "scripts"
-    source = (folder / "record.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+    source = (folder / f"{name}.lua").read_text("utf-8")
+    if name not in WITHOUT_RECORD:
+        source = (folder / "record.lua").read_text("utf-8") + source
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 

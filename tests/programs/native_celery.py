@@ -99,6 +99,12 @@ def too_slow(name):
     time.sleep(20)
 
 
+@app.task(**LEASED, time_limit=0.5)
+def far_too_slow(name):
+    mark(name)
+    time.sleep(20)
+
+
 @app.task(bind=True, base=IdempotentTask)
 def replaced(self, name):
     mark(name)

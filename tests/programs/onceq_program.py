@@ -6,6 +6,7 @@ import os
 import threading
 import time
 
+import limited_tasks
 import redis
 
 from queues import Backoff, Once, Queue, Retry, Tasks, connect, current
@@ -171,6 +172,9 @@ class CodedError(Exception):
     """A failure with a code for programs."""
 
     code = "no_such_page"
+
+
+limited_tasks.declare(tasks, mark, ledger, LEASE_S)
 
 
 def queue() -> Queue:

@@ -16,9 +16,11 @@ from queues.idempotency.recovery import Recovery
 from queues.priority import MAX_PRIORITY, Priority
 from queues.producer import Producer
 from queues.queued import Queued
-from queues.task import Tasks
+from queues.task import AnyTask, Tasks
 
 VISIBILITY_TIMEOUT_S = 1_800
+KILL_AFTER_S = 5.0
+"""How long after a task's `time_limit` Celery kills the child that still runs it."""
 
 
 class CeleryBackend(CeleryPublisher):
@@ -61,8 +63,15 @@ class CeleryBackend(CeleryPublisher):
                 typing=False,
                 acks_late=True,
                 reject_on_worker_lost=True,
+                time_limit=_native_limit_s(task),
             )
             declare(task.fn)
+
+
+def _native_limit_s(task: AnyTask) -> float | None:
+    # Later than ours, which stores the outcome: for a child that is stuck in code that no exception reaches.
+    hard_s = task.time_limits.hard_s
+    return None if hard_s is None else hard_s + KILL_AFTER_S
 
 
 def _transport_options(url: str) -> dict[str, object]:

@@ -42,6 +42,7 @@ class IdempotentTask(celery.Task):
     onceq_task: AnyTask | None = None
     acks_late = True
     reject_on_worker_lost = True
+    Request = "queues.backends.celery.request:GuardedRequest"
     _locks: Locks | None = None
 
     @classmethod

@@ -98,7 +98,7 @@ def test_a_queue_of_connect_is_found_sound(examine: Examine, text: str) -> None:
         (celery("app.conf.worker_prefetch_multiplier = 4"), "prefetch", "warning"),
         (celery("app.conf.worker_prefetch_multiplier = 0"), "prefetch", "warning"),
         (celery("app.conf.accept_content = ['json', 'pickle']"), "pickle", "warning"),
-        (celery("app.conf.task_time_limit = 60"), "time-limit", "warning"),
+        (celery("app.conf.task_time_limit = 60"), "time-limit", "note"),
         (celery(once="ttl=7200", result="cache+memory://"), "result-expires", "warning"),
         (celery(once="ttl=60", result="cache+memory://"), "result-expires", "good"),
         (celery(once="ttl=60"), "visibility-ttl", "warning"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, group
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
 from queues import errors
 from tests.integration.workers.native import NativeApp, native_app
@@ -194,6 +194,19 @@ def test_a_soft_time_limit_is_a_failure(app: NativeApp, name: str):
 
     with pytest.raises(SoftTimeLimitExceeded):
         result.get(WAIT_S)
+    assert app.notes(name) == ["ran"]
+
+
+def test_a_task_that_celery_kills_at_its_time_limit_has_failed_here_too(app: NativeApp, name: str):
+    result = app.module.far_too_slow.delay(name)
+
+    task_id = app.module.far_too_slow.generate_task_id((name,))
+    with pytest.raises(TimeLimitExceeded):
+        result.get(WAIT_S)
+    eventually(lambda: has_failure(app.module.far_too_slow, task_id))
+    with pytest.raises(errors.TaskFailedError) as caught:
+        app.module.far_too_slow.get_cached_result(task_id)
+    assert caught.value.failure.code == "time_limit"
     assert app.notes(name) == ["ran"]
 
 
