@@ -12,7 +12,7 @@ from queues.commands.explain import explain
 from queues.commands.lists import locks, results, stats, workers
 from queues.commands.migrate import migrate
 from queues.commands.session import Exit, Session
-from queues.errors import BrokerUnavailableError, QueueError, StoreUnavailableError
+from queues.errors import BrokerUnavailableError, InvalidOptionError, QueueError, StoreUnavailableError
 from queues.redaction import redacted
 from queues.settings import Settings
 from queues.terminal import Terminal
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_yes(freed := add("release", release, "take the right to run back, so that the work is published again"))
     freed.add_argument("--force", action="store_true", help="even while a living worker holds the lease")
     _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
+    _add_bench(add("bench", _bench, "task systems side by side, with their work verified"))
     _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
     return made
 
@@ -158,6 +159,23 @@ def _add_migrate(made: argparse.ArgumentParser) -> None:
     made.add_argument("--move", action="store_true", help="move what is queued; else wait until its workers ended it")
     made.add_argument("--timeout", type=_positive, metavar="S", help="end after so many seconds, done or not")
     made.add_argument("--dry-run", action="store_true", help="only count")
+
+
+def _add_bench(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--quick", action="store_true", help="one short round of each: checks the work, not the time")
+    made.add_argument("--rounds", type=_positive, default=5, metavar="N", help="of each scenario (5)")
+    made.add_argument("--scenario", action="append", metavar="TEXT", help="only those whose name has it; repeatable")
+    made.add_argument("--contender", action="append", metavar="TEXT", help="only those whose name has it; repeatable")
+    made.add_argument("--keep", metavar="FILE", help="write every sample there, as JSON")
+
+
+def _bench(arguments: argparse.Namespace, session: Session) -> int:
+    try:
+        from queues.commands.bench import bench  # noqa: PLC0415 - its packages are an extra
+    except ModuleNotFoundError as exc:
+        msg = f"bench needs its packages: pip install 'onceq[bench]' ({exc})"
+        raise InvalidOptionError(msg) from exc
+    return bench(arguments, session)
 
 
 def _positive(text: str) -> int:
