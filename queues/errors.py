@@ -2,6 +2,9 @@
 
 QueueError
 ├─ BrokerUnavailableError, StoreUnavailableError   retry; the task does not run
+│  ├─ StoreRefusedError                            as above, once a password or an ACL is mended
+│  ├─ StoreFullError, StoreReadOnlyError           as above, once there is memory, or a master
+│  └─ NotReplicatedError(replicas, wanted)         done, but not as safe as asked: repeat the same call
 ├─ AlreadyRunningError(key, retry_after_ms)        retry after the lease
 ├─ KeyConflictError(key)                           never retry: the key names other work
 ├─ TaskNotFoundError(name), InvalidMessageError    never retry; dead-letter
@@ -41,6 +44,30 @@ class BrokerUnavailableError(QueueError):
 
 class StoreUnavailableError(QueueError):
     """The store of records did not answer; nothing was run."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The store refuses the password, the user, or what this user asks for; somebody must mend that."""
+
+
+class StoreFullError(StoreUnavailableError):
+    """The store has no memory left for new work; nothing of it was written."""
+
+
+class StoreReadOnlyError(StoreUnavailableError):
+    """The store is a read-only replica; nothing was written."""
+
+
+class NotReplicatedError(StoreUnavailableError):
+    """It is written, but too few replicas said in time that they have it, too.
+
+    A submission may be repeated: it joins the work that it finds, and waits for the replicas again.
+    """
+
+    def __init__(self, replicas: int, wanted: int) -> None:
+        super().__init__(f"written, but {replicas} of {wanted} replicas have it so far")
+        self.replicas = replicas
+        self.wanted = wanted
 
 
 class AlreadyRunningError(QueueError):

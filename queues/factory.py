@@ -81,11 +81,11 @@ def _memory(tasks: Tasks, clock: Clock, observer: Observer) -> Queue:
 
 def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, observer: Observer, options: dict[str, Any]) -> Queue:
     from queues.stores.redis import RedisStore
-    from queues.stores.redis_async import AsyncRedisStore
+    from queues.stores.redis_async import async_redis_store
 
     stopping = threading.Event()
     store = RedisStore(settings.redis_url, prefix=settings.prefix)
-    async_store = AsyncRedisStore(settings.redis_url, prefix=settings.prefix)
+    async_store = async_redis_store(settings.redis_url, prefix=settings.prefix)
     backend = _backend(tasks, settings, stopping, options)
     guard = Guard.over(store, clock, stopping, observer, backend.name)
     executor = Executor(tasks, guard, backend.publish, backend.failures)

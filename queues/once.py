@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from queues.errors import InvalidOptionError
 
 OnDuplicate = Literal["join", "skip", "reject", "replace", "keep_last", "debounce"]
+MAX_REPLICAS = 100
 REPLACING = frozenset({"replace", "keep_last", "debounce"})
 """Policies under which newer arguments of the same key are no conflict."""
 
@@ -32,6 +33,10 @@ class Once:
         max_lost: how many workers may die of the task before it is dead.
         lossy: a worker that finds the work running elsewhere answers "skipped" instead of waiting.
         fail_open: run unguarded when the store does not answer, instead of waiting for it.
+        replicas: how many replicas of Redis must have the work before a submission returns, and its outcome before its
+            message is acked; so that a failover forgets neither. A submission that they do not confirm within a second
+            raises NotReplicatedError and may be repeated; a worker keeps an outcome, and takes no other message, until
+            they do. Redis's WAIT is no consensus: a failover to a replica that was not among them still forgets.
 
     Raises:
         InvalidOptionError: a number out of its range.
@@ -47,11 +52,15 @@ class Once:
     max_lost: int = 3
     lossy: bool = False
     fail_open: bool = False
+    replicas: int = 0
     quiet: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
             msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
+            raise InvalidOptionError(msg)
+        if not (0 <= self.replicas <= MAX_REPLICAS and self.replicas == int(self.replicas)):
+            msg = f"replicas={self.replicas!r}: a whole number from 0 to {MAX_REPLICAS}"
             raise InvalidOptionError(msg)
         if self.on_duplicate not in get_args(OnDuplicate):
             msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"

@@ -64,6 +64,7 @@ class _Submission:
             self.publication,
             DUPLICATES.get(policy.on_duplicate, Duplicate.JOIN),
             policy.quiet_ms,
+            policy.replicas,
         )
 
     @property

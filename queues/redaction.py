@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from queues.errors import InvalidOptionError
+from queues.redis_url import is_redis_url, read
+
 HIDDEN = "***"
+UNREADABLE = "a URL that cannot be read"
 
 
 def without_password(url: str) -> str:
@@ -20,18 +24,29 @@ def redacted(text: str, urls: Iterable[str]) -> str:
 
 
 def _place(url: str) -> str:
+    if is_redis_url(url):
+        return _redis_place(url)
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return "a URL that cannot be read"
+        return UNREADABLE
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
-def _secrets(url: str) -> set[str]:
+def _redis_place(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        found = {parts.password or "", *parse_qs(parts.query).get("password", [])}
-    except ValueError:
-        return {url}
+        read(url)
+    except InvalidOptionError:
+        return UNREADABLE
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _secrets(url: str) -> set[str]:
+    # By its text alone: a URL that cannot be read has a password, too.
+    before, _, query = url.partition("://")[2].partition("?")
+    found = {before.rpartition("@")[0].partition(":")[2]}
+    found |= {value for name, values in parse_qs(query).items() if "password" in name for value in values}
     return {form for secret in found if secret for form in (secret, unquote(secret))}

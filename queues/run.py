@@ -25,6 +25,7 @@ class Run:
     Args:
         attempt: 1 for the first.
         answer: what the store said to its end; None before.
+        is_ending: its end is being written; what the store says to that counts, and not what it says to a renewal.
         created_ms: when the work was first asked for, by the store; 0 when it was not asked.
         lost: workers that died on this work before.
         begun_ms: when it began, by the monotonic clock of this process.
@@ -51,6 +52,7 @@ class Run:
         self.begun_ms = begun_ms
         self.is_lost = False
         self.is_cancelled = False
+        self.is_ending = False
         self.is_ended = False
         self.answer: Answer | None = None
         self.progress = ""

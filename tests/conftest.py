@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster import ValkeyCluster
 from tests.servers import MongoServer, ValkeyServer
 
 
@@ -13,6 +14,13 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Valkey, one for each xdist worker. Tests in one worker share it: use `key_prefix`."""
     with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """A cluster of three masters, one for each xdist worker that needs one: use `key_prefix`."""
+    with ValkeyCluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +87,15 @@ class _Server:
         self.stop()
         self.start()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the process for a while with SIGSTOP: it hangs, and its connections stay."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def _launch(self, command: list[str]) -> int:
         """Start `command`; returns where in the log its own lines begin."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -141,7 +151,7 @@ class MongoServer(_Server):
 
     def __init__(self, data_dir: Path, port: int = 0, options: tuple[str, ...] = ()) -> None:
         super().__init__(data_dir, port)
-        self._options = options
+        self.options = options
 
     @property
     def url(self) -> str:
@@ -155,7 +165,7 @@ class MongoServer(_Server):
             ServerStartError: it ended, or was not ready within 20 s.
         """
         command = [sys.executable, "-m", "app.embedded.mongo", "--data", str(self.data_dir)]
-        offset = self._launch([*command, "--port", str(self.port), "--with-parent", *self._options])
+        offset = self._launch([*command, "--port", str(self.port), "--with-parent", *self.options])
 
         def is_ready() -> bool:
             own = self._log_path.read_bytes()[offset:]
@@ -187,7 +197,7 @@ class ValkeyServer(_Server):
     ) -> None:
         super().__init__(data_dir, port)
         self._fsync = fsync
-        self._options = options
+        self.options = options
 
     @property
     def url(self) -> str:
@@ -217,7 +227,7 @@ class ValkeyServer(_Server):
         if self._fsync is not None:
             keep = ["--appendonly", "yes", "--appendfsync", self._fsync]
         place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(self.data_dir)]
-        return [str(get_binary_path()), *place, "--save", "", *keep, *self._options]
+        return [str(get_binary_path()), *place, "--save", "", *keep, *self.options]
 
 
 def _answers_ping(port: int, pid: int) -> bool:

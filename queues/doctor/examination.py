@@ -1,6 +1,7 @@
 """All checks, in order: the servers, the records, the tasks, the task system."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from queues.doctor import celery_checks, dramatiq_checks
 from queues.doctor.application import Application
@@ -11,8 +12,8 @@ from queues.doctor.task_checks import task_findings
 from queues.errors import InvalidOptionError, StoreUnavailableError
 from queues.inspection import Inspector
 from queues.redaction import redacted, without_password
-from queues.redis_url import is_same_redis
-from queues.stores.redis_server import seen
+from queues.redis_url import Topology, is_redis_url, is_same_redis, read
+from queues.stores.redis_server import ServerFacts, seen
 
 ORDER = tuple(Severity)
 
@@ -23,12 +24,19 @@ def examined(redis_url: str, inspector: Inspector, application: Application | No
     Raises:
         StoreUnavailableError: the Redis of the records does not answer.
     """
-    facts = seen(redis_url)
-    findings = [*server_findings(facts, "records"), *record_findings(inspector, application)]
+    servers = seen(redis_url)
+    findings = [*_of_servers(servers, "records", redis_url), *record_findings(inspector, application)]
     if application is not None:
-        findings += task_findings(application, facts)
+        findings += task_findings(application, servers)
         findings += _backend_findings(application, redis_url)
     return sorted(findings, key=lambda finding: ORDER.index(finding.severity))
+
+
+def _of_servers(servers: Sequence[ServerFacts], place: str, url: str) -> Iterator[Finding]:
+    is_cluster = read(url).topology is Topology.CLUSTER
+    for facts in servers:
+        for finding in server_findings(facts, place, is_cluster=is_cluster):
+            yield replace(finding, seen=f"{facts.address}: {finding.seen}") if len(servers) > 1 else finding
 
 
 def in_memory() -> list[Finding]:
@@ -67,13 +75,13 @@ def _reached(application: Application, url: str) -> Finding:
 
 
 def _broker_server(url: str, redis_url: str) -> Iterator[Finding]:
-    if not url.startswith(("redis://", "rediss://", "unix://")) or is_same_redis(url, redis_url):
+    if not is_redis_url(url) or is_same_redis(url, redis_url):
         return
     try:
-        facts = seen(url)
+        servers = seen(url)
     except (InvalidOptionError, StoreUnavailableError) as exc:
         yield Finding(
             "broker-server", Severity.UNSEEN, f"the broker's Redis cannot be asked: {redacted(str(exc), [url])}"
         )
         return
-    yield from server_findings(facts, "broker")
+    yield from _of_servers(servers, "broker", url)

@@ -14,11 +14,16 @@ CLOCK_WARNING_MS = 2_000
 FULL = 0.9
 
 
-def server_findings(facts: ServerFacts, place: str) -> Iterator[Finding]:
+LATE_REPLICA_S = 10
+"""A replica says every second how far it is."""
+
+
+def server_findings(facts: ServerFacts, place: str, *, is_cluster: bool = False) -> Iterator[Finding]:
     """What there is to say of one server.
 
     Args:
         place: what it holds, `records` or `broker`; the checks' names begin with it.
+        is_cluster: whether it was reached by the URL of a cluster.
     """
     yield _version(facts, f"{place}-version")
     yield _eviction(facts, f"{place}-eviction")
@@ -26,7 +31,7 @@ def server_findings(facts: ServerFacts, place: str) -> Iterator[Finding]:
     yield from _persistence(facts, place)
     yield _role(facts, f"{place}-role")
     yield from _replicas(facts, f"{place}-replicas")
-    yield from _cluster(facts, f"{place}-cluster")
+    yield from _cluster(facts, f"{place}-cluster", is_cluster=is_cluster)
     yield from _memory(facts, f"{place}-memory")
     yield _clock(facts, f"{place}-clock")
 
@@ -112,18 +117,36 @@ def _role(facts: ServerFacts, check: str) -> Finding:
 
 
 def _replicas(facts: ServerFacts, check: str) -> Iterator[Finding]:
-    count = facts.number("connected_slaves")
+    count, online = facts.number("connected_slaves"), [r for r in facts.replicas if r.is_online]
+    least = int(facts.setting("min-replicas-to-write") or 0)
+    if least > len(online):
+        seen = f"min-replicas-to-write is {least}, and {len(online)} replicas follow it"
+        means = "it refuses every write: no task is accepted, begun or completed"
+        yield Finding(check, Severity.BROKEN, seen, means, "start its replicas, or lower min-replicas-to-write")
+    late = [r for r in facts.replicas if r.is_online and r.lag_s > LATE_REPLICA_S]
+    if late:
+        seen = f"the replica {late[0].address} said nothing for {late[0].lag_s} s"
+        means = "a failover to it would forget what it has not got"
+        yield Finding(check, Severity.WARNING, seen, means, "look at the replica and its network")
     if count:
-        means = "replication is not waited for: a failover forgets what the replica had not got yet"
-        mend = "fail over by hand where you can, so that the replica has everything"
+        means = "a failover forgets what the replica had not got yet; only `Once(replicas=N)` waits for replicas"
+        mend = "declare `replicas` where that matters; fail over by hand where you can"
         yield Finding(check, Severity.NOTE, f"{count} replicas follow it", means, mend, "What is guaranteed")
 
 
-def _cluster(facts: ServerFacts, check: str) -> Iterator[Finding]:
-    if facts.number("cluster_enabled"):
+def _cluster(facts: ServerFacts, check: str, *, is_cluster: bool) -> Iterator[Finding]:
+    if not facts.number("cluster_enabled"):
+        return
+    if not is_cluster:
         means = "a key of another node is refused: most tasks are not accepted, and recovery sees no overdue work"
-        mend = "use a single primary, with replicas if you like"
-        yield Finding(check, Severity.BROKEN, "it is a node of a cluster", means, mend)
+        mend = "write redis+cluster:// in place of redis:// in the URL"
+        yield Finding(check, Severity.BROKEN, "it is a node of a cluster, and the URL names one server", means, mend)
+    elif facts.cluster_state not in (None, "ok"):
+        means = "keys are refused: tasks are not accepted, begun or completed"
+        mend = "look at CLUSTER NODES: a master without a replica is away, or slots belong to nobody"
+        yield Finding(check, Severity.BROKEN, f"cluster_state is {facts.cluster_state}", means, mend)
+    else:
+        yield good(check, "cluster_state is ok")
 
 
 def _memory(facts: ServerFacts, check: str) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Whether what the tasks promise fits the server, whatever the backend."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from queues.doctor.application import Application
@@ -13,10 +13,12 @@ from queues.stores.redis_server import ServerFacts
 MANY_NAMES = 5
 
 
-def task_findings(application: Application, facts: ServerFacts) -> Iterator[Finding]:
-    """What there is to say of the tasks."""
-    yield from _latency(application, facts)
-    yield from _timeout(application, facts)
+def task_findings(application: Application, servers: Sequence[ServerFacts]) -> Iterator[Finding]:
+    """What there is to say of the tasks, and of what they ask of the servers that hold their records."""
+    slowest = max(servers, key=lambda facts: facts.slowest_ms)
+    yield from _latency(application, slowest)
+    yield from _timeout(application, slowest)
+    yield from _replicas(application, servers)
     yield from _patched(sys.modules)
     yield from _declared(application)
 
@@ -61,6 +63,28 @@ def _timeout(application: Application, facts: ServerFacts) -> Iterator[Finding]:
     means = "one lost reply of Redis costs a living worker its lease: the task is stopped and runs again"
     mend = "lengthen `Once(lease=...)`, or put ?socket_timeout=SECONDS in the URL"
     yield Finding("lease-timeout", Severity.WARNING, seen, means, mend)
+
+
+def _replicas(application: Application, servers: Sequence[ServerFacts]) -> Iterator[Finding]:
+    wanted = max((task.policy.replicas for task in application.tasks), default=0)
+    if not wanted:
+        return
+    fewest = min(servers, key=lambda facts: sum(replica.is_online for replica in facts.replicas))
+    online = sum(replica.is_online for replica in fewest.replicas)
+    least = int(fewest.setting("min-replicas-to-write") or 0)
+    names = named([task.name for task in application.tasks if task.policy.replicas == wanted])
+    seen = f"{names} wants {wanted} replicas, and {fewest.address or 'the server'} has {online}"
+    if online < wanted:
+        means = (
+            "its submissions raise NotReplicatedError, and its workers hold what they have done until there are more"
+        )
+        yield Finding("task-replicas", Severity.BROKEN, seen, means, "add replicas, or lower `Once(replicas=...)`")
+    elif fewest.config is not None and least < wanted:
+        means = "a master that is cut off from its replicas goes on taking work that a failover forgets"
+        mend = f"set min-replicas-to-write {wanted}, so that it refuses; the submission then fails at once"
+        yield Finding("task-replicas", Severity.NOTE, f"{seen}; min-replicas-to-write is {least}", means, mend)
+    else:
+        yield good("task-replicas", seen)
 
 
 def _patched(modules: dict[str, Any]) -> Iterator[Finding]:

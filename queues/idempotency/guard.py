@@ -118,7 +118,7 @@ class Guard:
 
     def complete(self, run: Run, policy: Once, outcome: bytes) -> bool:
         """Store the outcome; False when another run has the right, and nothing was written."""
-        return self._end(run, Complete(run.token, outcome, policy.ttl_ms)).kind is Kind.OK
+        return self._end(run, Complete(run.token, outcome, policy.ttl_ms, policy.replicas)).kind is Kind.OK
 
     def wait(self, run: Run, policy: Once, message: Message, delay_ms: int) -> Answer:
         """Put the work off; before its next message is published, so that a lost publication is seen."""
@@ -130,7 +130,8 @@ class Guard:
     def fail(self, run: Run, policy: Once, error: BaseException) -> bool:
         """Store the failure; False when another run has the right, and nothing was written."""
         outcome = envelope.of_failure(envelope.failure_of(error))
-        return self._end(run, Fail(run.token, outcome, policy.caches(error), policy.ttl_ms)).kind is Kind.OK
+        request = Fail(run.token, outcome, policy.caches(error), policy.ttl_ms, policy.replicas)
+        return self._end(run, request).kind is Kind.OK
 
     def release(self, run: Run, policy: Once, *, is_forgotten: bool = False) -> bool:
         """Give the right back unused; False when it was lost before.
@@ -148,6 +149,7 @@ class Guard:
     def _end(self, run: Run, operation: Operation) -> Answer:
         # The lease is renewed until the end is written: a store that is away for a while costs no second run.
         run_ms = self.clock.monotonic_ms() - run.begun_ms
+        run.is_ending = True
         try:
             answer = self.insist(lambda: self.store.apply(run.message.digest, operation))
             run.answer = answer

@@ -99,13 +99,16 @@ class HeartbeatThread:
             for w, text in zip(due, progress, strict=True)
         ]
         try:
-            answers: list[Answer | None] = [*self._store.apply_many(requests)]
+            answers = self._store.apply_each(requests)
             self._keep_slots([w.run for w in due])
         except StoreUnavailableError as exc:
-            logger.warning("leases were not renewed: %s", exc)
-            answers = [None] * len(due)
+            answers = [exc] * len(due)
+        # One node of a cluster may be away: the leases on the others were renewed.
+        errors = [answer for answer in answers if isinstance(answer, StoreUnavailableError)]
+        if errors:
+            logger.warning("%d of %d leases were not renewed: %s", len(errors), len(due), errors[0])
         for watched, text, answer in zip(due, progress, answers, strict=True):
-            self._take(watched, text, answer, sent_ms)
+            self._take(watched, text, None if isinstance(answer, StoreUnavailableError) else answer, sent_ms)
 
     def _keep_slots(self, runs: list[Run]) -> None:
         # Raises as the leases' renewal does: a slot that was not renewed is a lease that was not.
@@ -129,7 +132,7 @@ class HeartbeatThread:
         watched.due_ms = sent_ms + run.lease_ms // BEATS_PER_LEASE
         watched.sent_progress = progress
         if answer.kind is Kind.FENCED:
-            if self._is_watched(run):
+            if self._is_watched(run) and not run.is_ending:
                 logger.warning("lease of %s lost: token %d is not the last", run.message.id, run.token)
                 self._give_up(run)
             return

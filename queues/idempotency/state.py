@@ -166,6 +166,7 @@ class Admit:
         duplicate: what the message does to work that is there: join it, replace the message of work that has not
             begun, or else also follow the run of work that has.
         quiet_ms: how long from now the work must not begin.
+        replicas: how many of the store's replicas must have it before it is answered.
     """
 
     fingerprint: str
@@ -176,6 +177,7 @@ class Admit:
     publication: Publication | None = None
     duplicate: Duplicate = Duplicate.JOIN
     quiet_ms: int = 0
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +221,12 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Store the outcome for `ttl_ms` and end the lease."""
+    """Store the outcome for `ttl_ms`, on `replicas` replicas too, and end the lease."""
 
     token: int
     outcome: bytes
     ttl_ms: int
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +247,13 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Store a failure for `ttl_ms`; unless it is cached, a new submission runs again."""
+    """Store a failure for `ttl_ms`, on `replicas` replicas too; unless cached, a new submission runs again."""
 
     token: int
     outcome: bytes
     is_cached: bool
     ttl_ms: int
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,3 +286,8 @@ class Help:
 
 
 Operation = Admit | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help
+
+
+def replicas_wanted(operation: Operation) -> int:
+    """How many replicas must have the operation's effect before it is answered; 0 where none is asked for."""
+    return operation.replicas if isinstance(operation, (Admit, Complete, Fail)) else 0

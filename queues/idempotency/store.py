@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from queues.errors import StoreUnavailableError
 from queues.idempotency.standby import Standby
 from queues.idempotency.state import Answer, Operation, Record
 from queues.limits.limiter import Limiter
@@ -42,6 +43,14 @@ class Store(Protocol):
 
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip; each is atomic, all together are not."""
+        ...
+
+    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
+        """As `apply_many`, with an error in the place of an answer that did not come.
+
+        Raises:
+            StoreUnavailableError: none came.
+        """
         ...
 
     def read(self, digest: str) -> Record | None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from queues.clock import Clock, SystemClock
-from queues.errors import InvalidOptionError
+from queues.errors import InvalidOptionError, StoreUnavailableError
 from queues.idempotency import machine
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
@@ -49,6 +49,10 @@ class MemoryStore:
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order."""
         return [self.apply(digest, operation) for digest, operation in requests]
+
+    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
+        """As `apply_many`."""
+        return [*self.apply_many(requests)]
 
     def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""

@@ -4,68 +4,31 @@ The keys of one record lie in one hash slot. Time is the server's own.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import redis
 import redis.exceptions
 
-from queues.errors import InvalidOptionError, StoreUnavailableError
+from queues.errors import StoreUnavailableError
 from queues.idempotency.standby import NoStandby, Standby
-from queues.idempotency.state import Answer, Operation, Record
+from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.limits.limiter import Limiter
 from queues.stores import scripts
+from queues.stores.connection import Client, Clients, translated, translation
 from queues.stores.redis_limiter import RedisLimiter
+from queues.stores.replication import load, run_replicated
 from queues.stores.scripts import Call, Keys
 from queues.stores.standby import standby_for
 
-TIMEOUT_S = 5.0
-"""After this long without a reply a server counts as away; the URL's own `socket_timeout` wins."""
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn any error of the driver into StoreUnavailableError."""
-    try:
-        yield
-    except (redis.exceptions.RedisError, OSError) as exc:
-        msg = f"Redis did not answer: {type(exc).__name__}: {exc}"
-        raise StoreUnavailableError(msg) from exc
-
-
-def check_url(url: str) -> str:
-    """The URL, if redis-py can read it.
-
-    Raises:
-        InvalidOptionError: another scheme, or a part that is malformed; the text leaves the password out.
-    """
-    try:
-        options = redis.ConnectionPool.from_url(url).connection_kwargs
-    except ValueError:
-        options = None
-    if options is None or options.get("decode_responses"):
-        # Nothing of the text is shown, nor the library's own error: a password may stand anywhere in it.
-        msg = "not a usable Redis URL: redis://, rediss:// or unix://, without decode_responses, is expected"
-        raise InvalidOptionError(msg)
-    return url
-
-
-def connected(url: str) -> redis.Redis:
-    """A client for a URL, which connects at its first use.
-
-    Raises:
-        InvalidOptionError: as `check_url`.
-    """
-    return redis.Redis.from_url(check_url(url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-
 
 class RedisStore:
-    """A store in one Redis or Valkey server.
+    """A store in one Redis or Valkey server, a master behind sentinels, or a cluster.
+
+    Its pipelines may be used on each of them, as long as each command's first key names its place.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
         prefix: stands before every key, to keep applications apart.
         client: used in place of `url`; it must not decode responses.
         now_ms: the clock of a test; None takes the server's.
@@ -76,40 +39,43 @@ class RedisStore:
         url: str = "redis://127.0.0.1:6379/0",
         *,
         prefix: str = "",
-        client: "redis.Redis | None" = None,
+        client: Client | None = None,
         now_ms: Callable[[], int] | None = None,
     ) -> None:
         self.url = url
         self.keys = Keys(prefix)
         self.standby: Standby = standby_for(url, prefix) if client is None else NoStandby()
-        self._client = (
-            client
-            if client is not None
-            else redis.Redis.from_url(check_url(url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        )
+        self._clients = Clients(url, client)
         self._now_ms = now_ms
         self.limiter: Limiter = RedisLimiter(self.keys, self._replies, self._remove, self._now)
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""
+        if replicas_wanted(operation):
+            return self.apply_many([(digest, operation)])[0]
         return scripts.answer(self._run(scripts.call(self.keys, digest, operation, self._now())))
 
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip."""
+        answers: list[Answer] = []
+        for answer in self.apply_each(requests):
+            if isinstance(answer, StoreUnavailableError):
+                raise answer
+            answers.append(answer)
+        return answers
+
+    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
+        """As `apply_many`, with an error in the place of an answer that did not come."""
         now_ms = self._now()
         calls = [scripts.call(self.keys, digest, operation, now_ms) for digest, operation in requests]
-        return [scripts.answer(reply) for reply in self._replies(calls)]
+        wanted = max((replicas_wanted(operation) for _, operation in requests), default=0)
+        with translated():
+            replies = run_replicated(self._client, self.keys, calls, wanted) if wanted else self._run_many(calls)
+        return [translation(r) if isinstance(r, Exception) else scripts.answer(r) for r in replies]
 
     def _replies(self, calls: Sequence[Call]) -> list[Any]:
-        if not calls:
-            return []
         with translated():
             replies = self._run_many(calls)
-            missing = [i for i, r in enumerate(replies) if isinstance(r, redis.exceptions.NoScriptError)]
-            if missing:
-                self._load()
-                for i, reply in zip(missing, self._run_many([calls[i] for i in missing]), strict=True):
-                    replies[i] = reply
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
@@ -168,7 +134,11 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._clients.close()
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.current
 
     def _remove(self, key: str, member: str) -> None:
         with translated():
@@ -184,24 +154,43 @@ class RedisStore:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _run(self, call: Call) -> Any:
-        arguments = (call.script.sha1, len(call.keys), *call.keys, *call.arguments)
         with translated():
             try:
-                return self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+                return self._client.execute_command(*call.command)
             except redis.exceptions.NoScriptError:
-                self._load()
-                return self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+                load(self._client, [call])
+            try:
+                return self._client.execute_command(*call.command)
+            except redis.exceptions.NoScriptError:
+                # Its slot is on its way to a node that did not know the script.
+                return self._client.execute_command(*call.whole_command)
 
     def _run_many(self, calls: Sequence[Call]) -> list[Any]:
+        replies = self._pipelined(calls)
+        missing = _missing(replies)
+        if missing:
+            load(self._client, [calls[at] for at in missing])
+            replies = _merged(replies, missing, self._pipelined([calls[at] for at in missing]))
+        for at in _missing(replies):
+            replies[at] = self._client.execute_command(*calls[at].whole_command)
+        return replies
+
+    def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
+        if not calls:
+            return []
         pipe = self._client.pipeline(transaction=False)
         for call in calls:
-            pipe.execute_command("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.arguments)  # type: ignore[no-untyped-call] # redis-py
-        return pipe.execute(raise_on_error=False)
+            pipe.execute_command(*call.command)
+        return list(pipe.execute(raise_on_error=False))
 
-    def _load(self) -> None:
-        # All of them: a server that knew only some would carry out a pipeline in another order.
-        for source in scripts.sources():
-            self._client.script_load(source)
+
+def _missing(replies: Sequence[Any]) -> list[int]:
+    return [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+
+
+def _merged(replies: Sequence[Any], places: Sequence[int], newer: Sequence[Any]) -> list[Any]:
+    found = dict(zip(places, newer, strict=True))
+    return [found.get(at, reply) for at, reply in enumerate(replies)]
 
 
 def worker_infos(found: Sequence[tuple[bytes, float]]) -> list[WorkerInfo]:

@@ -5,36 +5,55 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import redis.asyncio
 import redis.exceptions
 
-from queues.idempotency.state import Answer, Operation, Record
-from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, AsyncStore, WorkerInfo
+from queues.redis_url import Topology, read
 from queues.stores import scripts
-from queues.stores.redis import TIMEOUT_S, check_url, translated, worker_infos
+from queues.stores.connection import check_url, connected_async, translated
+from queues.stores.redis import RedisStore, worker_infos
 from queues.stores.scripts import Call, Keys
+from queues.stores.threaded import ThreadedStore
+
+
+def async_redis_store(url: str, *, prefix: str = "") -> AsyncStore:
+    """The store of a URL for an event loop.
+
+    That of a cluster works in threads: what is known of its nodes is then the same for both sides of a process, and so
+    is what is done when one of them is away.
+    """
+    if read(url).topology is Topology.CLUSTER:
+        return ThreadedStore(RedisStore(url, prefix=prefix))
+    return AsyncRedisStore(url, prefix=prefix)
 
 
 class AsyncRedisStore:
     """What a producer needs of the store, without blocking its loop.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: `redis://`, `rediss://`, `unix://` or `redis+sentinel://`; for `redis+cluster://` see `async_redis_store`.
         prefix: as that of the `RedisStore`.
     """
 
     def __init__(self, url: str, *, prefix: str = "") -> None:
         self.keys = Keys(prefix)
-        self._url = check_url(url)
+        check_url(url)
+        self._url = url
+        self._threaded = ThreadedStore(RedisStore(url, prefix=prefix))
         # Connections belong to the loop that opened them; a process may run several loops, one after another.
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
     async def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""
+        if replicas_wanted(operation):
+            return await self._threaded.apply(digest, operation)
         return scripts.answer(await self._run(scripts.call(self.keys, digest, operation)))
 
     async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip."""
+        if any(replicas_wanted(operation) for _, operation in requests):
+            return await self._threaded.apply_many(requests)
         calls = [scripts.call(self.keys, digest, operation) for digest, operation in requests]
         if not calls:
             return []
@@ -77,33 +96,31 @@ class AsyncRedisStore:
 
     async def close(self) -> None:
         """Close this loop's connections."""
+        await self._threaded.close()
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
 
     @property
-    def _client(self) -> redis.asyncio.Redis:
+    def _client(self) -> Any:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            self._clients[loop] = redis.asyncio.Redis.from_url(
-                self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
-            )
+            self._clients[loop] = connected_async(self._url)
         return self._clients[loop]
 
     async def _run(self, call: Call) -> Any:
-        arguments = (call.script.sha1, len(call.keys), *call.keys, *call.arguments)
         with translated():
             try:
-                return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+                return await self._client.execute_command(*call.command)
             except redis.exceptions.NoScriptError:
                 await self._load()
-                return await self._client.execute_command("EVALSHA", *arguments)  # type: ignore[no-untyped-call] # redis-py
+                return await self._client.execute_command(*call.command)
 
     async def _run_many(self, calls: Sequence[Call]) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
         for call in calls:
-            pipe.execute_command("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.arguments)
-        return await pipe.execute(raise_on_error=False)
+            pipe.execute_command(*call.command)
+        return list(await pipe.execute(raise_on_error=False))
 
     async def _load(self) -> None:
         # All of them: a server that knew only some would carry out a pipeline in another order.

@@ -12,7 +12,8 @@ from typing import Any
 from queues.idempotency.state import Record, State
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
-from queues.stores.redis import connected, translated, worker_infos
+from queues.stores.connection import Clients, masters, translated
+from queues.stores.redis import worker_infos
 from queues.stores.scripts import FINISHED_FIELDS, LIVE_FIELDS, Keys
 
 BATCH = 200
@@ -52,7 +53,7 @@ class RedisListing:
     Every method raises StoreUnavailableError when the server does not answer, or refuses the command.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: as that of the `RedisStore`.
         prefix: as that of the `RedisStore`.
         max_scanned_keys: where a scan for outcomes ends.
 
@@ -66,7 +67,7 @@ class RedisListing:
         """Whether a scan ended at `max_scanned_keys`, and there may be more."""
         self._prefix = prefix
         self._max_scanned_keys = max_scanned_keys
-        self._client = connected(url)
+        self._clients = Clients(url)
 
     def now_ms(self) -> int:
         """The server's clock, in ms since the Unix epoch."""
@@ -100,21 +101,27 @@ class RedisListing:
 
     def _scanned(self, name: str) -> Iterator[str]:
         pattern = f"{_literal(self._prefix)}{name}:{{??}}:*"
-        cursor, scanned_keys = 0, 0
         seen: set[bytes] = set()
-        while True:
-            with translated():
-                reply: Any = self._client.scan(cursor, match=pattern, count=SCAN_COUNT)
-            cursor, keys = int(reply[0]), reply[1]
+        scanned_keys = 0
+        for keys in self._scanned_keys(pattern):
+            if scanned_keys >= self._max_scanned_keys:
+                self.is_cut = True
+                return
             digests = [found[1] for key in keys if (found := _DIGEST.search(key)) and found[1] not in seen]
             seen.update(digests)
             yield from (digest.decode() for digest in digests)
             scanned_keys += SCAN_COUNT
-            if cursor == 0:
-                return
-            if scanned_keys >= self._max_scanned_keys:
-                self.is_cut = True
-                return
+
+    def _scanned_keys(self, pattern: str) -> Iterator[list[bytes]]:
+        with translated():
+            servers = masters(self._client)
+        for server in servers:
+            cursor, is_begun = 0, False
+            while cursor or not is_begun:
+                with translated():
+                    reply: Any = server.scan(cursor, match=pattern, count=SCAN_COUNT)
+                cursor, is_begun = int(reply[0]), True
+                yield reply[1]
 
     def read(self, digest: str) -> Found | None:
         """The record; None if there is none."""
@@ -166,8 +173,12 @@ class RedisListing:
             return [score is not None for score in pipe.execute()]
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connections."""
+        self._clients.close()
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.current
 
     def _ask(self, pipe: Any, digest: str) -> None:
         # The lock before the result: work that ends in between is then seen in the one or in the other.

@@ -1,15 +1,29 @@
-"""What a Redis server says of itself, for `queues doctor`: facts only, and None for what it does not tell."""
+"""What Redis servers say of themselves, for `queues doctor`: facts only, and None for what it does not tell."""
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis.exceptions
 
-from queues.stores.redis import connected, translated
+from queues.stores.connection import Clients, masters, translated
 
 ROUND_TRIPS = 5
-SETTINGS = ("appendfsync", "save", "maxmemory-policy")
+SETTINGS = ("appendfsync", "save", "maxmemory-policy", "min-replicas-to-write")
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A replica as its master sees it.
+
+    Args:
+        lag_s: seconds since it last said how far it is.
+    """
+
+    address: str
+    is_online: bool
+    lag_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,8 @@ class ServerFacts:
         clock_ahead_ms: how far the server's clock is before this machine's; negative when it is behind.
         slowest_ms: the slowest of `ROUND_TRIPS` round trips.
         timeout_ms: after which this client gives a reply up; None for never.
+        address: where it is; empty for a socket.
+        cluster_state: of CLUSTER INFO; None when it is no node of a cluster, or does not tell.
     """
 
     info: dict[str, Any] = field(default_factory=dict)
@@ -29,6 +45,18 @@ class ServerFacts:
     clock_ahead_ms: int = 0
     slowest_ms: float = 0.0
     timeout_ms: int | None = None
+    address: str = ""
+    cluster_state: str | None = None
+
+    @property
+    def replicas(self) -> list[Replica]:
+        """The replicas that follow it."""
+        told = [value for name, value in self.info.items() if re.fullmatch(r"slave\d+", name)]
+        return [
+            Replica(f"{r.get('ip')}:{r.get('port')}", r.get("state") == "online", int(r.get("lag", 0)))
+            for r in told
+            if isinstance(r, dict)
+        ]
 
     def number(self, name: str) -> int | None:
         """A number of INFO; None when it is not told."""
@@ -45,28 +73,42 @@ class ServerFacts:
         return None if self.config is None else self.config.get(name)
 
 
-def seen(url: str) -> ServerFacts:
-    """What the server of a URL says of itself.
+def seen(url: str) -> list[ServerFacts]:
+    """What each server of a URL that takes writes says of itself: one, or the masters of a cluster.
 
     Raises:
         InvalidOptionError: a URL that cannot be used.
-        StoreUnavailableError: it does not answer.
+        StoreUnavailableError: one does not answer.
     """
-    client = connected(url)
+    clients = Clients(url)
     try:
         with translated():
-            client.ping()
-            timeout_s = client.connection_pool.connection_kwargs.get("socket_timeout")
-            clock_ahead_ms, slowest_ms = _measured(client)
-            return ServerFacts(
-                _info(client),
-                _config(client),
-                clock_ahead_ms,
-                slowest_ms,
-                None if timeout_s is None else round(float(timeout_s) * 1000),
-            )
+            return [_facts(server) for server in masters(clients.current)]
     finally:
-        client.close()
+        clients.close()
+
+
+def _facts(server: Any) -> ServerFacts:
+    server.ping()
+    options = server.connection_pool.connection_kwargs
+    timeout_s = options.get("socket_timeout")
+    clock_ahead_ms, slowest_ms = _measured(server)
+    return ServerFacts(
+        _info(server),
+        _config(server),
+        clock_ahead_ms,
+        slowest_ms,
+        None if timeout_s is None else round(float(timeout_s) * 1000),
+        f"{options['host']}:{options['port']}" if "host" in options else "",
+        _cluster_state(server),
+    )
+
+
+def _cluster_state(server: Any) -> str | None:
+    try:
+        return str(server.execute_command("CLUSTER INFO")["cluster_state"])
+    except redis.exceptions.ResponseError:
+        return None
 
 
 def _measured(client: Any) -> tuple[int, float]:

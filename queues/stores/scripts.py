@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, assert_never
 
+from queues.errors import InvalidOptionError
 from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
 from queues.idempotency.state import (
     Admit,
@@ -59,12 +60,31 @@ class Call:
     keys: tuple[str, ...]
     arguments: tuple[Argument, ...]
 
+    @property
+    def command(self) -> tuple[Argument, ...]:
+        """The call of a script that the server knows."""
+        return ("EVALSHA", self.script.sha1, len(self.keys), *self.keys, *self.arguments)
+
+    @property
+    def whole_command(self) -> tuple[Argument, ...]:
+        """The call, with the script."""
+        return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.arguments)
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The names of a key's three places in Redis; a prefix may stand before them."""
+    """The names of a key's three places in Redis; a prefix may stand before them.
+
+    Raises:
+        InvalidOptionError: a brace in the prefix would take the place of those that keep a record in one hash slot.
+    """
 
     prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if "{" in self.prefix or "}" in self.prefix:
+            msg = f"the prefix {self.prefix!r} has a brace: Redis Cluster would look there for the keys' hash slot"
+            raise InvalidOptionError(msg)
 
     def of(self, digest: str) -> tuple[str, str, str]:
         """The lock, the result and the index of leases, all in one hash slot."""
@@ -78,6 +98,10 @@ class Keys:
     def leases(self) -> list[str]:
         """Every shard's index of leases."""
         return [f"{self.prefix}task_leases:{{{shard}}}" for shard in SHARDS]
+
+    def mark(self, digest: str) -> str:
+        """A key beside the record's, written to wait for replicas."""
+        return f"{self.prefix}task_mark:{{{digest[:2]}}}"
 
     def turn(self, name: str) -> str:
         """Where a turn of that name is taken."""

@@ -97,11 +97,12 @@ class Keeper(threading.Thread):
         running = {worker.pid for worker, _ in late if worker.is_running}
         due = [(worker, lease) for worker, lease in late if worker.pid in running]
         try:
-            self._store.apply_many([(d.digest, Heartbeat(d.token, d.lease_ms, d.ttl_ms)) for _, d in due])
+            answers = self._store.apply_each([(d.digest, Heartbeat(d.token, d.lease_ms, d.ttl_ms)) for _, d in due])
         except StoreUnavailableError:
             return SHORTEST_PAUSE_S
-        for worker, lease in due:
-            worker.renewed[lease.token] = now_ms
+        for (worker, lease), answer in zip(due, answers, strict=True):
+            if not isinstance(answer, StoreUnavailableError):  # as of one node of a cluster
+                worker.renewed[lease.token] = now_ms
         return min(max(shortest_ms / LOOKS_PER_LEASE / 1000, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
 
 

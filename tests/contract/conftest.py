@@ -9,18 +9,27 @@ import fakeredis
 import pytest
 import redis
 
+from queues.idempotency.store import AsyncStore
 from queues.stores.memory import AsyncMemoryStore, MemoryStore
 from queues.stores.redis import RedisStore
-from queues.stores.redis_async import AsyncRedisStore
+from queues.stores.redis_async import async_redis_store
 from tests.contract.operations import TTL_MS, ManualClock
 
 Store = MemoryStore | RedisStore
 
 
+SERVERS = ("valkey", "cluster")
+
+
+def url_of(request: pytest.FixtureRequest, server: str) -> str:
+    """Where the records of a kind of real server are."""
+    return request.getfixturevalue("cluster").url if server == "cluster" else request.getfixturevalue("valkey_url")
+
+
 class Blocking:
     """An asynchronous store, each call driven on one loop of its own."""
 
-    def __init__(self, store: AsyncRedisStore | AsyncMemoryStore) -> None:
+    def __init__(self, store: AsyncStore) -> None:
         self._store = store
         self._runner = asyncio.Runner()
 
@@ -43,22 +52,21 @@ def digest() -> str:
     return secrets.token_hex(20)
 
 
-@pytest.fixture(params=["memory", "valkey", "fakeredis"])
+@pytest.fixture(params=["memory", "valkey", "cluster", "fakeredis"])
 def store(request: pytest.FixtureRequest, clock: ManualClock, key_prefix: str) -> Iterator[Store]:
     """Each synchronous store, on the test's clock."""
     if request.param == "memory":
         yield MemoryStore(clock)
         return
-    if request.param == "valkey":
-        url = request.getfixturevalue("valkey_url")
-        made = RedisStore(url, prefix=key_prefix, now_ms=clock.now_ms)
+    if request.param in SERVERS:
+        made = RedisStore(url_of(request, request.param), prefix=key_prefix, now_ms=clock.now_ms)
     else:
         made = RedisStore(client=fakeredis.FakeRedis(), prefix=key_prefix, now_ms=clock.now_ms)
     yield made
     made.close()
 
 
-@pytest.fixture(params=["memory", "valkey", "fakeredis", "async memory", "async valkey"])
+@pytest.fixture(params=["memory", *SERVERS, "fakeredis", "async memory", *(f"async {name}" for name in SERVERS)])
 def any_store(request: pytest.FixtureRequest, key_prefix: str) -> Iterator[Any]:
     """Each store, synchronous or not, on its own clock."""
     if request.param in ("memory", "fakeredis"):
@@ -67,14 +75,16 @@ def any_store(request: pytest.FixtureRequest, key_prefix: str) -> Iterator[Any]:
         yield memory if request.param == "memory" else fake
         fake.close()
         return
-    if request.param == "valkey":
-        made = RedisStore(request.getfixturevalue("valkey_url"), prefix=key_prefix)
+    if request.param in SERVERS:
+        made = RedisStore(url_of(request, request.param), prefix=key_prefix)
         yield made
         made.close()
         return
-    is_memory = request.param == "async memory"
-    url = "" if is_memory else request.getfixturevalue("valkey_url")
-    blocking = Blocking(AsyncMemoryStore(MemoryStore()) if is_memory else AsyncRedisStore(url, prefix=key_prefix))
+    name = request.param.removeprefix("async ")
+    if name == "memory":
+        blocking = Blocking(AsyncMemoryStore(MemoryStore()))
+    else:
+        blocking = Blocking(async_redis_store(url_of(request, name), prefix=key_prefix))
     yield blocking
     blocking.end()
 

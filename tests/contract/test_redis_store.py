@@ -33,7 +33,7 @@ from tests.servers import ValkeyServer
 ENTRY = b"\x00entry\xff"
 
 
-@pytest.mark.parametrize("prefix", ["", "app:", "{app}:"])
+@pytest.mark.parametrize("prefix", ["", "app:"])
 def test_the_keys_of_one_record_lie_in_one_hash_slot(prefix):
     keys = Keys(prefix)
 

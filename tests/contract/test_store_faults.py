@@ -1,9 +1,7 @@
 """A server that is gone, hangs, refuses or is full: StoreUnavailableError, soon, and without the password."""
 
 import asyncio
-import os
 import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,8 @@ import redis.asyncio
 
 from queues.errors import InvalidOptionError, QueueError, StoreUnavailableError
 from queues.idempotency.state import Admit, Kind
-from queues.stores.redis import RedisStore, check_url
+from queues.stores.connection import check_url
+from queues.stores.redis import RedisStore
 from queues.stores.redis_async import AsyncRedisStore
 from tests.contract.operations import HELP_MS, TTL_MS, admit, begin, complete, fail, heartbeat, release, wait
 from tests.servers import ValkeyServer
@@ -29,15 +28,6 @@ def taking_at_most(seconds: float) -> Iterator[None]:
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
-
-
-@contextmanager
-def stopped(server: ValkeyServer) -> Iterator[None]:
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def asynchronously(url: str, digest: str) -> object:
@@ -92,7 +82,7 @@ def test_a_server_that_hangs_is_told_after_the_timeout_of_the_url(server, digest
     store = RedisStore(f"{server.url}?socket_timeout=0.3")
     store.ping()
 
-    with stopped(server), taking_at_most(SOON_S), pytest.raises(StoreUnavailableError):
+    with server.paused(), taking_at_most(SOON_S), pytest.raises(StoreUnavailableError):
         bounded(lambda: CALLS[name](store, digest), 20)
 
 

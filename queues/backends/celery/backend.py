@@ -5,6 +5,7 @@ import threading
 import kombu
 from celery import Celery
 
+from queues.backends.celery.broker_url import to_kombu
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.messages import redis_priority
 from queues.backends.celery.publisher import CeleryPublisher
@@ -27,7 +28,7 @@ class CeleryBackend(CeleryPublisher):
     """One Celery task a task.
 
     Args:
-        url: `redis://`, `rediss://` or `amqp://` of the broker.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `amqp://` of the broker.
         store_url: of the records, to know whether the broker is the same Redis.
         app: an existing app, used in place of one of our own; its settings stay as they are.
         result_backend: Celery's own, for its AsyncResult and chords; None leaves results to the records.
@@ -83,7 +84,8 @@ def _transport_options(url: str) -> dict[str, object]:
 
 def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
     """A Celery app whose settings keep the guarantee; JSON only."""
-    app = Celery("onceq", broker=url, backend=result_backend, set_as_current=False)
+    broker, transport_options = to_kombu(url)
+    app = Celery("onceq", broker=broker, backend=result_backend, set_as_current=False)
     names = sorted({"default", *(task.queue for task in tasks)})
     is_amqp = url.startswith("amqp")
     app.conf.update(
@@ -105,7 +107,7 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         task_track_started=result_backend is not None,
         task_ignore_result=result_backend is None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options=_transport_options(url),
+        broker_transport_options={**_transport_options(url), **transport_options},
         worker_send_task_events=True,
         timezone="UTC",
     )

@@ -5,6 +5,7 @@ import threading
 
 from celery import Celery
 
+from queues.backends.celery.broker_url import from_kombu
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.publisher import CeleryPublisher
 from queues.clock import SystemClock
@@ -16,7 +17,7 @@ from queues.idempotency.recovery import Recovery
 from queues.observer import observing
 from queues.producer import Producer
 from queues.stores.redis import RedisStore
-from queues.stores.redis_async import AsyncRedisStore
+from queues.stores.redis_async import async_redis_store
 from queues.task import Tasks
 
 
@@ -36,7 +37,7 @@ def foreign_engine(app: Celery) -> Engine:
     url = records_url(app)
     prefix = str(app.conf.get("idempotency_prefix") or "")
     clock, stopping, tasks = SystemClock(), threading.Event(), Tasks(namespace="")
-    store, async_store = RedisStore(url, prefix=prefix), AsyncRedisStore(url, prefix=prefix)
+    store, async_store = RedisStore(url, prefix=prefix), async_redis_store(url, prefix=prefix)
     publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
     observer = observing(app.conf.get("idempotency_observer"))
     guard = Guard.over(store, clock, stopping, observer, publisher.name)
@@ -55,11 +56,11 @@ def records_url(app: Celery) -> str:
     Raises:
         InvalidOptionError: nothing names a Redis.
     """
-    broker_url = str(app.conf.broker_url or "")
     own = app.conf.get("idempotency_url") or os.environ.get("REDIS_URL")
     if own:
         return str(own)
-    if broker_url.startswith(("redis://", "rediss://", "unix://")):
+    broker_url = from_kombu(str(app.conf.broker_url or ""), app.conf.broker_transport_options or {})
+    if broker_url is not None:
         return broker_url
     msg = "IdempotentTask needs a Redis for its records: set the app's idempotency_url, or REDIS_URL"
     raise InvalidOptionError(msg)

@@ -13,6 +13,7 @@ import kombu.serialization
 import redis.exceptions
 from celery import Celery, signals
 
+from queues.backends.celery.broker_url import from_kombu
 from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
 from queues.errors import BrokerUnavailableError
 from queues.idempotency.state import Publication
@@ -40,7 +41,8 @@ class CeleryPublisher:
         self.app = app
         self._tasks = tasks
         self._stopping = stopping
-        self._is_in_store = is_same_redis(str(app.conf.broker_url or ""), store_url)
+        broker_url = from_kombu(str(app.conf.broker_url or ""), app.conf.broker_transport_options or {})
+        self._is_in_store = broker_url is not None and is_same_redis(broker_url, store_url)
 
     def publish(self, message: Message, delay_ms: int = 0) -> None:
         """Put the message on its queue; a delay is Celery's own countdown."""

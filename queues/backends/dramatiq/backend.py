@@ -26,7 +26,8 @@ from queues.message import Message
 from queues.priority import MAX_PRIORITY
 from queues.producer import Producer
 from queues.queued import Queued
-from queues.redis_url import is_same_redis
+from queues.redis_url import Topology, is_redis_url, is_same_redis, read
+from queues.stores.connection import connected
 from queues.task import AnyTask, Tasks
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class DramatiqBackend:
     """Publishes to Dramatiq's queues; `dramatiq module:broker` runs the worker.
 
     Args:
-        url: `redis://`, `rediss://`, `unix://` or `amqp://` of the broker.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `amqp://` of the broker.
         store_url: of the records, to know whether the broker is the same Redis.
         broker: an existing broker, used in place of `url`.
 
@@ -162,14 +163,20 @@ def make_broker(url: str) -> dramatiq.Broker:
     """A broker for a URL.
 
     Raises:
-        InvalidOptionError: the scheme is neither Redis's nor AMQP's.
+        InvalidOptionError: the scheme is neither Redis's nor AMQP's, or it is a cluster.
     """
     scheme = url.partition("://")[0]
-    if scheme in ("redis", "rediss", "unix"):
+    if is_redis_url(url):
+        if read(url).topology is Topology.CLUSTER:
+            msg = "a cluster can keep the records, not Dramatiq's queues: name another broker with DRAMATIQ_BROKER_URL"
+            raise InvalidOptionError(msg)
+        if read(url).topology is Topology.SENTINEL:
+            return GarbageProofRedisBroker(client=connected(url))
         return GarbageProofRedisBroker(url=url)
     if scheme in ("amqp", "amqps"):
         return RabbitmqBroker(url=url, confirm_delivery=True, max_priority=MAX_PRIORITY)
-    msg = f"not a broker's URL (redis://, rediss://, unix://, amqp:// or amqps://): it begins with {scheme[:16]!r}"
+    known = "redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://"
+    msg = f"not a broker's URL ({known}): it begins with {scheme[:16]!r}"
     raise InvalidOptionError(msg)
 
 

@@ -65,7 +65,7 @@ def test_a_server_that_tells_nothing_breaks_nothing() -> None:
 def test_the_round_trip_is_held_against_the_lease(slowest_ms: float, severity: str) -> None:
     facts = ServerFacts(slowest_ms=slowest_ms, timeout_ms=5_000)
 
-    assert severities(task_findings(application(Once(lease=30)), facts))["lease-latency"] == severity
+    assert severities(task_findings(application(Once(lease=30)), [facts]))["lease-latency"] == severity
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_wait_for_a_lost_reply_is_held_against_the_lease(
 ) -> None:
     facts = ServerFacts(timeout_ms=timeout_ms)
 
-    assert severities(task_findings(application(Once(lease=lease_s)), facts))["lease-timeout"] == severity
+    assert severities(task_findings(application(Once(lease=lease_s)), [facts]))["lease-timeout"] == severity
 
 
 @pytest.mark.parametrize(

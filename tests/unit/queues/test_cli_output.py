@@ -15,6 +15,8 @@ URLS = [
     ("unix://me:hunter2@/run/redis.sock?db=1", "unix:///run/redis.sock"),
     ("amqp://me:hunter2@one:5672//;amqp://me:hunter2@two:5672//", "amqp://one:5672//; amqp://two:5672//"),
     ("redis://:hunter2@host:notaport/0", "a URL that cannot be read"),
+    ("redis+sentinel://me:hunter2@a:1,[::1]:2/main/0?sentinel_password=hunter2", "redis+sentinel://a:1,[::1]:2/main/0"),
+    ("rediss+cluster://:hunter2@a,b", "rediss+cluster://a,b"),
 ]
 
 

@@ -1,0 +1,105 @@
+"""A real Valkey cluster on loopback: masters with all slots between them, and replicas."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from app.embedded.ports import free_port
+from tests.servers import ServerStartError, ValkeyServer
+
+SLOTS = 16_384
+DEADLINE_S = 30.0
+NODE_TIMEOUT_MS = 1_000
+
+
+class ValkeyCluster:
+    """A context manager; `url` is for this library.
+
+    Args:
+        folder: where each node has a data folder.
+        replicas: how many of the masters have a replica.
+        options: more arguments for each node's command line.
+    """
+
+    def __init__(self, folder: Path, *, masters: int = 3, replicas: int = 0, options: Sequence[str] = ()) -> None:
+        self._stack = ExitStack()
+        shared = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *options)
+        self.nodes = [self._node(folder / str(number), shared) for number in range(masters + replicas)]
+        self.masters, self.replicas = self.nodes[:masters], self.nodes[masters:]
+
+    @staticmethod
+    def _node(folder: Path, shared: tuple[str, ...]) -> ValkeyServer:
+        # The port of the bus, too, must be below those that the system gives to connections.
+        quick = ("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0")
+        delays = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+        return ValkeyServer(folder, fsync=None, options=(*shared, *quick, *delays))
+
+    @property
+    def url(self) -> str:
+        """`redis+cluster://127.0.0.1:PORT,127.0.0.1:PORT`."""
+        return f"redis+cluster://{','.join(f'127.0.0.1:{node.port}' for node in self.masters)}"
+
+    def __enter__(self) -> Self:
+        try:
+            for node in self.nodes:
+                self._stack.enter_context(node)
+            self._join()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _join(self) -> None:
+        share = -(-SLOTS // len(self.masters))
+        for number, node in enumerate(self.masters):
+            self.ask(node, "CLUSTER", "ADDSLOTSRANGE", number * share, min((number + 1) * share, SLOTS) - 1)
+            self.ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            self.meet(node)
+        self.wait_for(lambda: all(self._knows_all(node) for node in self.nodes))
+        for master, replica in zip(self.masters, self.replicas, strict=False):
+            self.ask(replica, "CLUSTER", "REPLICATE", self.id_of(master))
+        self.wait_for(lambda: all(b"cluster_state:ok" in self.ask(node, "CLUSTER", "INFO") for node in self.nodes))
+        for master, _ in zip(self.masters, self.replicas, strict=False):
+            self.wait_for(lambda node=master: self.ask(node, "WAIT", 1, 100) >= 1)
+
+    def meet(self, node: ValkeyServer) -> None:
+        """Make a node known to the first one."""
+        bus_port = node.options[node.options.index("--cluster-port") + 1]
+        self.ask(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
+
+    def id_of(self, node: ValkeyServer) -> str:
+        """The node's id."""
+        return str(self.ask(node, "CLUSTER", "MYID").decode())
+
+    def ask(self, node: ValkeyServer, *words: Any) -> Any:
+        """One command to one node; the raw reply."""
+        with redis.Redis(port=node.port, socket_timeout=5) as client:
+            client.response_callbacks.clear()
+            return client.execute_command(*words)
+
+    def wait_for(self, is_true: Callable[[], object]) -> None:
+        """Return when the claim holds.
+
+        Raises:
+            ServerStartError: it did not in time.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_true():
+            if time.monotonic() > deadline:
+                raise ServerStartError("\n".join(node.log[-500:] for node in self.nodes))
+            time.sleep(0.02)
+
+    def _knows_all(self, node: ValkeyServer) -> bool:
+        lines = self.ask(node, "CLUSTER", "NODES").decode().splitlines()
+        return len([line for line in lines if "handshake" not in line]) == len(self.nodes)
