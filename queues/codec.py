@@ -31,6 +31,8 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     Decimal: ("decimal", str),
     UUID: ("uuid", str),
 }
+# json.dumps would make an encoder for every value.
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "bytes": lambda v: base64.b64decode(v, validate=True),
     "datetime": datetime.fromisoformat,
@@ -127,7 +129,7 @@ def dumps(value: Any) -> bytes:
         UnencodableError: as `plain`; or a string with half of a surrogate pair.
     """
     try:
-        return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False).encode()
+        return _compact(plain(value)).encode()
     except (UnicodeEncodeError, ValueError, RecursionError) as exc:
         msg = f"a value cannot be written as JSON: {exc}"
         raise UnencodableError(msg) from exc

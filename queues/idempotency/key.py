@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -176,8 +177,17 @@ def _tagged(tag: bytes, data: bytes, parts: list[bytes]) -> None:
 
 
 def _digest(kind: str, task: str, version: str, scope: str, data: bytes) -> str:
-    head = canonical([f"onceq {ALGORITHM} {kind}", task, version, scope])
-    return hashlib.sha256(head + data).hexdigest()[:DIGEST_HEX]
+    # Scopes may be many, as the tenants: only their own part is hashed anew.
+    digest = _hashed_head(kind, task, version).copy()
+    digest.update(_canonical(scope, 0) + data)
+    return digest.hexdigest()[:DIGEST_HEX]
+
+
+@lru_cache(maxsize=1024)
+def _hashed_head(kind: str, task: str, version: str) -> "hashlib._Hash":
+    # The beginning of the canonical form of a list of four, of which the last is the scope.
+    parts = [b"l4:", *(_canonical(part, 1) for part in (f"onceq {ALGORITHM} {kind}", task, version))]
+    return hashlib.sha256(b"".join(parts))
 
 
 def _is_hex(text: str) -> bool:

@@ -1,19 +1,17 @@
 """Publish to Celery's queues, on Redis or on RabbitMQ."""
 
-import base64
-import json
 import threading
-import uuid
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import celery
 import kombu.exceptions
-import kombu.serialization
 import redis.exceptions
 from celery import Celery, signals
 
 from queues.backends.celery.broker_url import from_kombu
+from queues.backends.celery.envelope import Envelopes
 from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
 from queues.errors import BrokerUnavailableError
 from queues.idempotency.state import Publication
@@ -41,6 +39,7 @@ class CeleryPublisher:
         self.app = app
         self._tasks = tasks
         self._stopping = stopping
+        self._envelopes = Envelopes(app)
         broker_url = from_kombu(str(app.conf.broker_url or ""), app.conf.broker_transport_options or {})
         self._is_in_store = broker_url is not None and is_same_redis(broker_url, store_url)
 
@@ -75,35 +74,12 @@ class CeleryPublisher:
 
     def publication(self, message: Message, delay_ms: int) -> Publication | None:
         """What Celery's transport does to publish, where the queue is in the store's Redis."""
-        if not self._is_in_store or message.options or _is_watched(self.app):
+        if not self._is_in_store or message.options or _is_watched() or self._has_wishes:
             return None
         task = self._tasks.get(message.task)
         priority = 0 if task.is_foreign else redis_priority(message.priority)
-        args, kwargs = native_arguments(message, task)
-        headers, properties, body, _ = self.app.amqp.as_task_v2(
-            message.id,
-            message.task,
-            args,
-            kwargs,
-            countdown=delay_ms / 1000 or None,
-            retries=message.retries if task.is_foreign else 0,
-        )
-        content_type, encoding, data = kombu.serialization.dumps(body, serializer="json")
-        envelope = {
-            "body": base64.b64encode(data.encode()).decode(),
-            "content-encoding": encoding,
-            "content-type": content_type,
-            "headers": {**headers, HEADER: header(message)},
-            "properties": {
-                **properties,
-                "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": message.queue},
-                "priority": priority,
-                "body_encoding": "base64",
-                "delivery_tag": str(uuid.uuid4()),
-            },
-        }
-        return Publication(self._list_key(message.queue, priority), json.dumps(envelope).encode(), is_left=True)
+        entry = self._envelopes.envelope(message, task, priority, delay_ms / 1000 or None)
+        return Publication(self._list_key(message.queue, priority), entry, is_left=True)
 
     def is_ours(self, message: Message) -> bool:
         """Whether no other backend's options are in it."""
@@ -120,20 +96,28 @@ class CeleryPublisher:
     def _native_priority(self, priority: int) -> int:
         return redis_priority(priority) if self._is_redis else priority
 
-    @property
+    @cached_property
     def _is_redis(self) -> bool:
         return str(self.app.conf.broker_url or "").startswith(("redis", "rediss", "unix", "sentinel"))
 
+    @cached_property
+    def _transport_options(self) -> dict[str, Any]:
+        return dict(self.app.conf.broker_transport_options)
+
+    @cached_property
+    def _has_wishes(self) -> bool:
+        # Celery looks a setting up in a chain of dictionaries, some 5 us each: they are read once.
+        conf = self.app.conf
+        return bool(conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json")
+
     def _list_key(self, queue: str, priority: int) -> str:
-        options = self.app.conf.broker_transport_options
+        options = self._transport_options
         steps = options.get("priority_steps") or [0, 3, 6, 9]
         step = max((step for step in steps if step <= priority), default=steps[0])
         name = f"{queue}{options.get('sep', PRIORITY_SEPARATOR)}{step}" if step else queue
         return f"{options.get('global_keyprefix', '')}{name}"
 
 
-def _is_watched(app: Celery) -> bool:
+def _is_watched() -> bool:
     # What watches publications would not see what a script pushes.
-    receivers = signals.before_task_publish.receivers or signals.after_task_publish.receivers
-    conf = app.conf
-    return bool(receivers or conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json")
+    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
