@@ -23,7 +23,7 @@ from app.api.draining import Draining
 from app.api.gate import Gate, Guards
 from app.api.idempotency import Idempotency
 from app.api.orders import Catalogue
-from app.api.routes import docs, health, sources, submissions, tasks
+from app.api.routes import docs, health, metrics, sources, submissions, tasks
 from app.api.submission import write_backlog
 from app.api.translation import problem_of
 from app.search import Search
@@ -39,6 +39,7 @@ from app.tasks.registry import build_tasks
 from app.tasks.services import Services
 from queues import Queue
 from queues import connect as connect_queue
+from queues.observers.metrics import PrometheusMetrics
 
 VERSION = "1"
 PREFIX = "/api/v1"
@@ -92,6 +93,7 @@ def create_app(
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.include_router(metrics.router)
     openapi.install(app)
     return app
 
@@ -108,6 +110,8 @@ def _context(settings: Settings, queue: Queue | None, mongo: Mongo | None) -> Co
             broker_url=settings.broker_url,
             prefix=settings.queues_prefix,
             result_backend=settings.celery_result_backend,
+            # Its own, and not those of the worker on the same machine, whatever QUEUES_METRICS_PORT says.
+            observer=PrometheusMetrics(),
         )
     redis, prefix = connect(settings.redis_url), settings.queues_prefix
     idempotency_store = HttpIdempotencyStore(redis, prefix)

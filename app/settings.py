@@ -1,6 +1,7 @@
 """What an operator may set, from the environment."""
 
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,9 @@ class Settings(BaseSettings):
     """
 
     # An error names the setting, never its value: it may be a secret.
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8001, ge=0, le=65_535)
@@ -40,6 +43,12 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=200, ge=1)
     queues_prefix: str = Field(default="", max_length=100)
     """Stands before every key in Redis, to keep two services on one Redis apart."""
+
+    queues_metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Where the worker serves its metrics; it serves none when it is not set."""
+    queues_metrics_host: str = "127.0.0.1"
+    metrics_networks: str = "127.0.0.0/8,::1/128"
+    """Who may read the API's `/metrics`, which needs no key: networks, separated by commas."""
 
     max_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1)
     max_document_pages: int = Field(default=2000, ge=1)
@@ -66,6 +75,13 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
 
+    @field_validator("metrics_networks")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        for network in filter(None, value.split(",")):
+            ip_network(network.strip())
+        return value
+
     @field_validator("fetch_ports")
     @classmethod
     def _ports_are_numbers(cls, value: str) -> str:
@@ -74,6 +90,11 @@ class Settings(BaseSettings):
                 msg = f"{port!r} is not a port"
                 raise ValueError(msg)
         return value
+
+    @cached_property
+    def metrics_allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `metrics_networks`."""
+        return tuple(ip_network(network.strip()) for network in self.metrics_networks.split(",") if network.strip())
 
     @cached_property
     def uploads_dir(self) -> Path:

@@ -10,6 +10,7 @@ from queues.commands.changes import cancel, release
 from queues.commands.diagnosis import doctor
 from queues.commands.explain import explain
 from queues.commands.lists import locks, results, stats, workers
+from queues.commands.metrics import metrics
 from queues.commands.migrate import migrate
 from queues.commands.session import Exit, Session
 from queues.errors import BrokerUnavailableError, InvalidOptionError, QueueError, StoreUnavailableError
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _add_yes(add("cancel", cancel, "cancel work that has not begun, or ask it to stop"))
     _add_yes(freed := add("release", release, "take the right to run back, so that the work is published again"))
     freed.add_argument("--force", action="store_true", help="even while a living worker holds the lease")
+    _add_metrics(add("metrics", metrics, "what only Redis knows, for Prometheus: printed once, or served"))
     _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
     _add_bench(add("bench", _bench, "task systems side by side, with their work verified"))
     _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
@@ -143,6 +145,11 @@ def _add_yes(made: argparse.ArgumentParser) -> None:
     made.add_argument("--yes", action="store_true", help="agree; needed without a terminal")
 
 
+def _add_metrics(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--port", type=_port, metavar="N", help="serve at this port until Ctrl-C")
+    made.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to serve at (127.0.0.1)")
+
+
 def _add_doctor(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "application",
@@ -183,6 +190,14 @@ def _positive(text: str) -> int:
         msg = f"{text[:20]!r} is not a number from 1 up"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def _port(text: str) -> int:
+    number = _positive(text)
+    if number > 65_535:
+        msg = f"{number} is not a port"
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 if __name__ == "__main__":

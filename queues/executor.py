@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 from queues.backoff import Retry
 from queues.disposition import Deferred, Disposition, Done, Dropped, Failed, Raised, Retrying, skipped
@@ -113,7 +114,7 @@ class Executor:
     def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
         try:
             run.check()  # it may have waited at the gate
-            value = self.timed.call(task, run)
+            value = self._called(task, run)
             outcome = envelope.of_value(value, MAX_RESULT_BYTES)
         except LeaseLostError as exc:
             logger.warning("%s stopped: %s", run.message.id, exc)
@@ -126,6 +127,13 @@ class Executor:
         if not self.guard.complete(run, policy, outcome):
             return self._fenced(task, run)
         return Done(value)
+
+    def _called(self, task: AnyTask, run: Run) -> Any:
+        self.guard.observer.began(run)
+        try:
+            return self.timed.call(task, run)
+        finally:
+            self.guard.observer.left(run)
 
     def _failed(self, task: AnyTask, policy: Once, run: Run, error: BaseException) -> Disposition:
         if task.is_foreign and not isinstance(error, UnencodableError):

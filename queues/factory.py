@@ -12,7 +12,8 @@ from queues.executor import Executor
 from queues.handle import Access
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
-from queues.observer import Observer, observing
+from queues.observer import Observer
+from queues.observers.environment import observer_for
 from queues.producer import Producer
 from queues.settings import Settings
 from queues.task import Tasks
@@ -41,7 +42,8 @@ def connect(
 
     Args:
         backend: `celery`, `dramatiq` or `memory`.
-        observer: is told what happens; `Observers` makes one of several.
+        observer: is told what happens, beside the metrics that QUEUES_METRICS_PORT asks for; `Observers` makes one
+            of several.
         options: of the backend's constructor; `app=` an existing Celery app, `broker=` an existing Dramatiq broker.
 
     Raises:
@@ -60,8 +62,8 @@ def connect(
     settings = replace(settings, **{name: value for name, value in chosen.items() if value is not None})
     clock = clock or SystemClock()
     if settings.backend == "memory":
-        return _memory(tasks, clock, observing(observer))
-    return _with_redis(tasks, settings, clock, observing(observer), options)
+        return _memory(tasks, clock, observer_for(observer))
+    return _with_redis(tasks, settings, clock, observer_for(observer), options)
 
 
 def _memory(tasks: Tasks, clock: Clock, observer: Observer) -> Queue:

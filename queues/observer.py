@@ -63,16 +63,18 @@ class Observer:
     def unsent(self, message: Message, error: BaseException) -> None:
         """A submission was refused, or no server answered it."""
 
-    def began(self, run: Run, waited_ms: int | None) -> None:
-        """A run has the right to run.
+    def began(self, run: Run) -> None:
+        """The task's function is about to be called, in this thread or from it."""
 
-        Args:
-            waited_ms: since the work was asked for, of its first attempt; None for a later one, or when that is
-                not known.
-        """
+    def left(self, run: Run) -> None:
+        """The function has returned or raised; told in the thread that told `began`."""
 
     def ended(self, run: Run, outcome: Outcome, run_ms: int) -> None:
-        """A run that began has ended."""
+        """A run's right to run has ended; told once, in any thread.
+
+        Args:
+            run_ms: since the right was given. Of a run that was released, the function may not have been called.
+        """
 
     def replayed(self, message: Message) -> None:
         """A delivery was answered by the stored outcome."""
@@ -115,14 +117,19 @@ class Observers(Observer):
         for observer in self.each:
             self._ask(observer.unsent, message, error)
 
-    def began(self, run: Run, waited_ms: int | None) -> None:
+    def began(self, run: Run) -> None:
         """Tell each."""
         for observer in self.each:
-            self._ask(observer.began, run, waited_ms)
+            self._ask(observer.began, run)
 
-    def ended(self, run: Run, outcome: Outcome, run_ms: int) -> None:
+    def left(self, run: Run) -> None:
         """Tell each, the first last: what one began before the others, it ends after them."""
         for observer in reversed(self.each):
+            self._ask(observer.left, run)
+
+    def ended(self, run: Run, outcome: Outcome, run_ms: int) -> None:
+        """Tell each."""
+        for observer in self.each:
             self._ask(observer.ended, run, outcome, run_ms)
 
     def replayed(self, message: Message) -> None:

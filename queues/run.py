@@ -69,6 +69,18 @@ class Run:
         return self.answer.message if self.answer is not None else b""
 
     @property
+    def waited_ms(self) -> int | None:
+        """How long the work was queued before its first attempt; None for a later one."""
+        if self.attempt > 1 or self.lost:
+            return None
+        # Both by the store's clock: a token is its time, in microseconds, unless that went back.
+        began_ms, asked_ms = self.token // 1000, self.created_ms
+        if asked_ms >= began_ms and self.message.created_ms:
+            # The record is as old as the run: a task system's own message, whose producer asked no store.
+            asked_ms = self.message.created_ms
+        return max(0, began_ms - asked_ms)
+
+    @property
     def is_over(self) -> bool:
         """Whether the run was ended by its time limit."""
         return self._limit_s is not None

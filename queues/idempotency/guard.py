@@ -109,7 +109,6 @@ class Guard:
             # The reply was late: by now another run may have the right.
             return replace(answer, kind=Kind.BUSY, wait_ms=policy.lease_ms), None
         self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
-        self.observer.began(run, _waited_ms(run))
         return answer, run
 
     def _is_held(self, run: Run, policy: Once) -> bool:
@@ -155,9 +154,10 @@ class Guard:
             run.answer = answer
             return answer
         finally:
-            run.is_ended = True
+            is_told, run.is_ended = run.is_ended, True  # a run whose time was over is ended by two threads
             self._heartbeat.forget(run)
-            self.observer.ended(run, _outcome(operation, run.answer), run_ms)
+            if not is_told:
+                self.observer.ended(run, _outcome(operation, run.answer), run_ms)
 
     def insist(self, step: Callable[[], T], patience_s: float = STOPPING_PATIENCE_S) -> T:
         """The step's answer, asked for again while the store or the broker does not answer.
@@ -184,17 +184,6 @@ class Guard:
                 logger.warning("asking again in %d ms: %s", pause_ms, exc)
             self.stopping.wait(pause_ms / 1000)
             pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)
-
-
-def _waited_ms(run: Run) -> int | None:
-    # Both by the store's clock: a token is its time, in microseconds, unless that went back.
-    if run.attempt > 1 or run.lost:
-        return None
-    asked_ms = run.created_ms
-    if asked_ms >= run.token // 1000 and run.message.created_ms:
-        # The record is as old as the run: a task system's own message, whose producer asked no store.
-        asked_ms = run.message.created_ms
-    return max(0, run.token // 1000 - asked_ms)
 
 
 def _outcome(operation: Operation, answer: Answer | None) -> Outcome:

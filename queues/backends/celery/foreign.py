@@ -14,7 +14,7 @@ from queues.executor import Executor
 from queues.handle import Access
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
-from queues.observer import observing
+from queues.observers.environment import observer_for
 from queues.producer import Producer
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import async_redis_store
@@ -39,7 +39,7 @@ def foreign_engine(app: Celery) -> Engine:
     clock, stopping, tasks = SystemClock(), threading.Event(), Tasks(namespace="")
     store, async_store = RedisStore(url, prefix=prefix), async_redis_store(url, prefix=prefix)
     publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
-    observer = observing(app.conf.get("idempotency_observer"))
+    observer = observer_for(app.conf.get("idempotency_observer"))
     guard = Guard.over(store, clock, stopping, observer, publisher.name)
     executor = Executor(tasks, guard, publisher.publish)
     recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours, observer)

@@ -12,6 +12,7 @@ from queues.backends.celery.engine import Engine, settle
 from queues.backends.celery.foreign import foreign_engine
 from queues.backends.celery.locks import Locks
 from queues.backends.celery.messages import HEADER, carries_continuation, from_request, header
+from queues.backends.celery.metrics_step import MetricsStep
 from queues.backends.celery.recovery_step import RecoveryStep
 from queues.call import Call
 from queues.disposition import Failed, Raised
@@ -47,8 +48,8 @@ class IdempotentTask(celery.Task):
 
     @classmethod
     def on_bound(cls, app: Celery) -> None:
-        """Have the app's worker look for work that was left."""
-        app.steps["worker"].add(RecoveryStep)
+        """Have the app's worker look for work that was left, and tell its metrics."""
+        app.steps["worker"].update((RecoveryStep, MetricsStep))
 
     @property
     def engine(self) -> Engine:

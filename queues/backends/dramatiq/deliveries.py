@@ -1,6 +1,7 @@
 """What both uses of Dramatiq share: which message a thread runs, and what Dramatiq is told of it."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import dramatiq
@@ -10,6 +11,7 @@ from dramatiq.middleware import Middleware, SkipMessage
 from queues.disposition import Disposition, Done, Failed, Raised
 from queues.errors import TaskFailedError
 from queues.idempotency.recovery import Recovery
+from queues.observers.environment import Address, serve_metrics_beside_workers
 
 
 class Deliveries(Middleware):
@@ -25,6 +27,11 @@ class Deliveries(Middleware):
         self._stopping = stopping
         self._local = threading.local()
         self._recovery: Recovery | None = None
+
+    @property
+    def forks(self) -> list[Callable[[], int]]:
+        """What Dramatiq runs in a process beside those of the worker: the endpoint of its metrics."""
+        return [serve_metrics_beside_workers] if Address.from_environment() is not None else []
 
     def recover_with(self, recovery: Recovery) -> None:
         """Start `recovery` when a worker starts."""

@@ -20,7 +20,8 @@ from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.store import Store
 from queues.message import Message
-from queues.observer import Observer, observing
+from queues.observer import Observer
+from queues.observers.environment import observer_for
 from queues.once import Once
 from queues.producer import named
 from queues.run import Run
@@ -43,7 +44,7 @@ class Idempotency(Deliveries):
         all_actors: whether every actor is guarded, or only those declared with `idempotent=True`.
         prefix: stands before every key of the records.
         store: used in place of `url`.
-        observer: is told what happens; `Observers` makes one of several.
+        observer: is told what happens, beside the metrics that QUEUES_METRICS_PORT asks for.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Idempotency(Deliveries):
         self._once = once
         self._all_actors = all_actors
         self.store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observing(observer), "dramatiq")
+        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observer_for(observer), "dramatiq")
         self.tasks = Tasks(namespace="")
         self._executors: dict[str, Executor] = {}
 

@@ -90,3 +90,12 @@ def test_a_setting_that_cannot_be_used_is_named():
     assert ended.returncode == 2
     assert "onceq: PORT: " in ended.stderr
     assert "onceq: QUEUES_BACKEND: " in ended.stderr
+
+
+def test_an_empty_setting_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    defaults = Settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+
+    assert Settings() == defaults
+    assert Settings().model_fields_set == set()

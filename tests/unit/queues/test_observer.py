@@ -30,8 +30,11 @@ class Told(Observer):
     def unsent(self, message: Message, error: BaseException) -> None:
         self.words.append(f"unsent {type(error).__name__}")
 
-    def began(self, run: Run, waited_ms: int | None) -> None:
-        self.words.append(f"began {run.attempt} lost {run.lost} waited {waited_ms}")
+    def began(self, run: Run) -> None:
+        self.words.append(f"began {run.attempt} lost {run.lost} waited {run.waited_ms}")
+
+    def left(self, run: Run) -> None:
+        self.words.append("left")
 
     def ended(self, run: Run, outcome: Outcome, run_ms: int) -> None:
         self.words.append(f"ended {outcome} after {run_ms}")
@@ -92,7 +95,7 @@ def test_a_run_is_told_with_its_wait_and_its_length(bench: Bench, told: Told):
     disposition = bench.executor.execute(message)
 
     assert isinstance(disposition, Done)
-    assert told.words == ["began 1 lost 0 waited 500", "ended completed after 70"]
+    assert told.words == ["began 1 lost 0 waited 500", "left", "ended completed after 70"]
 
 
 def test_each_attempt_is_told_and_only_the_first_waited(bench: Bench, told: Told):
@@ -108,8 +111,8 @@ def test_each_attempt_is_told_and_only_the_first_waited(bench: Bench, told: Told
     assert isinstance(first, Retrying)
     assert isinstance(second, Failed)
     assert told.words == [
-        *("began 1 lost 0 waited 0", "ended retried after 0"),
-        *("began 2 lost 0 waited None", "ended failed after 0"),
+        *("began 1 lost 0 waited 0", "left", "ended retried after 0"),
+        *("began 2 lost 0 waited None", "left", "ended failed after 0"),
     ]
 
 
@@ -135,7 +138,7 @@ def test_a_fenced_run_is_told_as_fenced(bench: Bench, told: Told):
     disposition = bench.executor.execute(message)
 
     assert isinstance(disposition, Dropped)
-    assert told.words == ["began 1 lost 0 waited 0", "ended fenced after 5000"]
+    assert told.words == ["began 1 lost 0 waited 0", "left", "ended fenced after 5000"]
 
 
 def test_a_run_that_takes_over_knows_how_many_died(bench: Bench, told: Told):
@@ -145,7 +148,7 @@ def test_a_run_that_takes_over_knows_how_many_died(bench: Bench, told: Told):
 
     bench.executor.execute(message)
 
-    assert told.words == ["began 1 lost 1 waited None", "ended completed after 0"]
+    assert told.words == ["began 1 lost 1 waited None", "left", "ended completed after 0"]
 
 
 def test_a_cancelled_run_that_would_retry_is_told_as_cancelled(bench: Bench, told: Told):
@@ -194,7 +197,7 @@ def test_a_lost_lease_is_told_once(told: Told):
     bench.clock.advance(480)
     until(lambda: bench.store.calls.count(Heartbeat) >= 2)
 
-    assert told.words == ["began 1 lost 0 waited 0", "lease lost"]
+    assert told.words == ["lease lost"]
 
 
 def test_recovery_tells_in_which_state_the_work_was_left(bench: Bench, told: Told):
@@ -274,7 +277,7 @@ def test_the_others_are_told_although_one_is_broken(told: Told):
     with connect(tasks, backend="memory", observer=Observers([Broken(), told])):
         plain.send(1).result()
 
-    assert [word.split()[0] for word in told.words] == ["sent", "began", "ended"]
+    assert [word.split()[0] for word in told.words] == ["sent", "began", "left", "ended"]
 
 
 @pytest.mark.parametrize("answer", [None, 5, {"traceparent": 5}], ids=repr)

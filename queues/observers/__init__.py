@@ -1,0 +1,1 @@
+"""Observers: Prometheus metrics and OpenTelemetry traces, each of which needs its package."""
