@@ -55,7 +55,7 @@ class Executor:
         self.tasks = tasks
         self.guard = guard
         self._publish = publish
-        self._gate = Gate(guard.store.limiter, guard.stopping.wait)
+        self._gate = Gate(guard.store)
         self.timed = TimedCalls(guard, self._publish_following)
         self._failures: tuple[type[BaseException], ...] = (Exception, *failures)
 

@@ -80,20 +80,26 @@ class Slot:
 
     Args:
         name: of the slots, as `Concurrency.slots` gives it.
-        holder: id of the message; a copy of it is the same holder's.
+        digest: of the work; a copy of its message is the same holder's.
         token: of the run.
     """
 
     name: str
     limit: int
     lease_ms: int
-    holder: str
+    digest: str
     token: int
 
     @property
     def member(self) -> str:
-        """What stands for the run: an earlier run of the same message is another."""
-        return f"{self.holder} {self.token}"
+        """What stands for the run: an earlier run of the same work is another."""
+        return f"{self.digest} {self.token}"
+
+    @staticmethod
+    def run_of(member: str) -> tuple[str, int]:
+        """The digest and the token that a member stands for."""
+        digest, _, token = member.partition(" ")
+        return digest, int(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +108,57 @@ class Slots:
 
     Args:
         ends_ms: when each run's slot ends, unless it is renewed.
-        waiting_ms: until when each message that found no slot is counted.
+        waiting_ms: until when each work that found no slot is counted.
     """
 
     ends_ms: Mapping[str, int] = field(default_factory=dict)
     waiting_ms: Mapping[str, int] = field(default_factory=dict)
 
 
-def take_slot(slots: Slots, slot: Slot, now_ms: int) -> tuple[Slots, int]:
-    """Give a slot: 0; or the ms after which to ask again, not counting any jitter."""
-    ends = {member: end for member, end in slots.ends_ms.items() if end > now_ms}
-    waiting = {holder: until for holder, until in slots.waiting_ms.items() if until > now_ms}
+@dataclass(frozen=True, slots=True)
+class SlotAnswer:
+    """What came of asking for a slot.
+
+    Args:
+        wait_ms: 0 when the slot is taken, else after how long to ask again, not counting any jitter.
+        now_ms: the store's clock.
+        ended: runs whose slots have ended without being freed, where there was no other.
+    """
+
+    wait_ms: int
+    now_ms: int = 0
+    ended: tuple[str, ...] = ()
+
+
+def take_slot(slots: Slots, slot: Slot, verified_ms: Mapping[str, int], now_ms: int) -> tuple[Slots, SlotAnswer]:
+    """Give a slot, or say when to ask again.
+
+    An ended slot is not given to another unless it was verified that its run has no lease: a standby keeps the lease
+    of a run whose process cannot renew its slot.
+
+    Args:
+        verified_ms: until when runs whose slots have ended hold their leases; 0 for one that holds none.
+    """
+    ends = dict(slots.ends_ms)
+    for member, until_ms in verified_ms.items():
+        if member in ends and ends[member] <= now_ms:
+            ends[member] = until_ms
+            if until_ms <= now_ms:
+                del ends[member]
+    waiting = {digest: until for digest, until in slots.waiting_ms.items() if until > now_ms}
     if slot.member in ends or len(ends) < slot.limit:
         ends[slot.member] = now_ms + slot.lease_ms
-        waiting.pop(slot.holder, None)
-        return replace(slots, ends_ms=ends, waiting_ms=waiting), 0
-    waiting.setdefault(slot.holder, 0)
+        waiting.pop(slot.digest, None)
+        return Slots(ends, waiting), SlotAnswer(0)
+    waiting.setdefault(slot.digest, 0)
     wait_ms = min(max(SHORTEST_WAIT_MS, len(waiting) * MS_PER_WAITING), LONGEST_WAIT_MS)
-    waiting[slot.holder] = now_ms + wait_ms + OVERDUE_AFTER_MS
-    return replace(slots, ends_ms=ends, waiting_ms=waiting), wait_ms
+    waiting[slot.digest] = now_ms + wait_ms + OVERDUE_AFTER_MS
+    ended = tuple(sorted(member for member, end in ends.items() if end <= now_ms))
+    return Slots(ends, waiting), SlotAnswer(wait_ms, now_ms, ended)
 
 
 def keep_slot(slots: Slots, slot: Slot, now_ms: int) -> tuple[Slots, bool]:
-    """Renew a slot; one that has ended too, while no other run was given it."""
-    others = [end for member, end in slots.ends_ms.items() if member != slot.member and end > now_ms]
-    if slot.member not in slots.ends_ms or len(others) >= slot.limit:
+    """Renew a slot; also one that has ended, unless another run was given it."""
+    if slot.member not in slots.ends_ms:
         return slots, False
     return replace(slots, ends_ms={**slots.ends_ms, slot.member: now_ms + slot.lease_ms}), True

@@ -7,11 +7,12 @@ that may not begin yet gives its right back: no attempt is counted.
 
 import logging
 import random
-from collections.abc import Callable
+import time
 
 from queues.errors import StoreUnavailableError
+from queues.idempotency.state import State
+from queues.idempotency.store import Store
 from queues.limits.concurrency import Slot
-from queues.limits.limiter import Limiter
 from queues.run import Run
 from queues.task import AnyTask
 
@@ -21,15 +22,10 @@ STORE_AWAY_WAIT_MS = 5_000
 
 
 class Gate:
-    """Lets a run begin when its task's limits allow it.
+    """Lets a run begin when its task's limits allow it."""
 
-    Args:
-        pause: lets so many seconds pass; for a turn that comes at once.
-    """
-
-    def __init__(self, limiter: Limiter, pause: Callable[[float], object]) -> None:
-        self._limiter = limiter
-        self._pause = pause
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def enter(self, task: AnyTask, run: Run) -> int:
         """0 when the run may begin now, else the ms after which its message should come again.
@@ -50,7 +46,7 @@ class Gate:
         if slot is None:
             return
         try:
-            self._limiter.free_slot(slot)
+            self._store.limiter.free_slot(slot)
         except StoreUnavailableError as exc:
             logger.warning("the slot of %s is free a lease later: %s", run.message.id, exc)
 
@@ -58,18 +54,30 @@ class Gate:
         if task.concurrency is None:
             return 0
         name = task.concurrency.slots(task.name, task.bind(run.message.args, run.message.kwargs))
-        slot = Slot(name, task.concurrency.limit, run.lease_ms, run.message.id, run.token)
-        if wait_ms := self._limiter.take_slot(slot):
-            return round(wait_ms * random.uniform(0.75, 1.25))  # those that came together do not come again together
+        slot = Slot(name, task.concurrency.limit, run.lease_ms, run.message.digest, run.token)
+        answer = self._store.limiter.take_slot(slot, {})
+        if answer.ended:
+            verified_ms = {member: self._lease_end_ms(member, answer.now_ms) for member in answer.ended}
+            answer = self._store.limiter.take_slot(slot, verified_ms)
+        if answer.wait_ms:
+            # Those that came together do not come again together.
+            return round(answer.wait_ms * random.uniform(0.75, 1.25))
         run.slot = slot
         return 0
+
+    def _lease_end_ms(self, member: str, now_ms: int) -> int:
+        digest, token = Slot.run_of(member)
+        record = self._store.read(digest)
+        if record is None or record.state is not State.RUNNING or record.token != token:
+            return 0
+        return record.until_ms if record.until_ms > now_ms else 0
 
     def _turn(self, task: AnyTask, run: Run) -> int:
         if task.rate is None:
             return 0
-        turn = self._limiter.take_turn(task.name, run.message.id, task.rate.interval_us)
+        turn = self._store.limiter.take_turn(task.name, run.message.id, task.rate.interval_us)
         if not turn.is_given:
             return max(1, turn.wait_ms)
         if turn.wait_ms:
-            self._pause(turn.wait_ms / 1000)
+            time.sleep(turn.wait_ms / 1000)
         return 0

@@ -1,9 +1,9 @@
 """The seam between the limits and the place where they are counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from queues.limits.concurrency import Slot
+from queues.limits.concurrency import Slot, SlotAnswer
 from queues.limits.rate import Turn
 
 
@@ -17,8 +17,8 @@ class Limiter(Protocol):
         """The message's turn under the task's rate, or its place in the line, as `rate.take_turn` states it."""
         ...
 
-    def take_slot(self, slot: Slot) -> int:
-        """0 when the slot is taken, else the ms after which to ask again, as `concurrency.take_slot` states it."""
+    def take_slot(self, slot: Slot, verified_ms: Mapping[str, int]) -> SlotAnswer:
+        """The slot, or when to ask again, as `concurrency.take_slot` states it."""
         ...
 
     def keep_slots(self, slots: Sequence[Slot]) -> list[bool]:

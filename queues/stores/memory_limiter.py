@@ -1,11 +1,11 @@
 """Limits in this process: the pure functions of `queues.limits` under a lock."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from queues.clock import Clock
-from queues.limits.concurrency import Slot, Slots, keep_slot, take_slot
+from queues.limits.concurrency import Slot, SlotAnswer, Slots, keep_slot, take_slot
 from queues.limits.rate import Line, Turn, take_turn
 
 
@@ -25,12 +25,12 @@ class MemoryLimiter:
             self._lines[task], turn = take_turn(line, message_id, interval_us, self._clock.now_ms() * 1000)
             return turn
 
-    def take_slot(self, slot: Slot) -> int:
-        """0 when the slot is taken, else the ms after which to ask again."""
+    def take_slot(self, slot: Slot, verified_ms: Mapping[str, int]) -> SlotAnswer:
+        """The slot, or when to ask again."""
         with self._lock:
             held = self._slots.get(slot.name, Slots())
-            self._slots[slot.name], wait_ms = take_slot(held, slot, self._clock.now_ms())
-            return wait_ms
+            self._slots[slot.name], answer = take_slot(held, slot, verified_ms, self._clock.now_ms())
+            return answer
 
     def keep_slots(self, slots: Sequence[Slot]) -> list[bool]:
         """Renew slots: whether each is still held."""

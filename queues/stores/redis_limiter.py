@@ -1,10 +1,10 @@
 """Limits in Redis or Valkey: each start is one script, on the server's clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from queues.limits import concurrency, rate
-from queues.limits.concurrency import Slot
+from queues.limits.concurrency import Slot, SlotAnswer
 from queues.limits.rate import Turn
 from queues.stores.scripts import Call, Keys, script
 
@@ -36,13 +36,17 @@ class RedisLimiter:
         [(is_given, wait_ms)] = self._run([Call(script("rate"), self._keys.rate(task), arguments)])
         return Turn(bool(is_given), wait_ms)
 
-    def take_slot(self, slot: Slot) -> int:
-        """0 when the slot is taken, else the ms after which to ask again."""
+    def take_slot(self, slot: Slot, verified_ms: Mapping[str, int]) -> SlotAnswer:
+        """The slot, or when to ask again."""
         waits = (concurrency.SHORTEST_WAIT_MS, concurrency.LONGEST_WAIT_MS, concurrency.MS_PER_WAITING)
-        asked = (slot.member, self._now(), slot.holder, slot.limit, slot.lease_ms)
-        arguments = (*asked, *waits, concurrency.OVERDUE_AFTER_MS)
-        [wait_ms] = self._run([Call(script("take_slot"), self._keys.slots(slot.name), arguments)])
-        return int(wait_ms)
+        asked = (slot.member, self._now(), slot.digest, slot.limit, slot.lease_ms)
+        verified = (part for pair in verified_ms.items() for part in pair)
+        arguments = (*asked, *waits, concurrency.OVERDUE_AFTER_MS, *verified)
+        [reply] = self._run([Call(script("take_slot"), self._keys.slots(slot.name), arguments)])
+        if not reply[0]:
+            return SlotAnswer(0)
+        wait_ms, now_ms, *ended = reply
+        return SlotAnswer(int(wait_ms), int(now_ms), tuple(sorted(member.decode() for member in ended)))
 
     def keep_slots(self, slots: Sequence[Slot]) -> list[bool]:
         """Renew slots, in one round trip: whether each is still held."""
@@ -53,7 +57,7 @@ class RedisLimiter:
         self._remove(self._keys.slots(slot.name)[0], slot.member)
 
     def _renewal(self, slot: Slot) -> Call:
-        arguments = (slot.member, self._now(), slot.limit, slot.lease_ms)
+        arguments = (slot.member, self._now(), slot.lease_ms, concurrency.OVERDUE_AFTER_MS)
         return Call(script("keep_slot"), self._keys.slots(slot.name)[:1], arguments)
 
     def _now(self) -> int | str:

@@ -23,6 +23,15 @@ def slot(holder: str, limit: int = 2, *, token: int = 1, name: str = "task", lea
     return Slot(name, limit, lease_ms, holder, token)
 
 
+def take(store, wanted: Slot, **verified_ms: int) -> int:
+    """How long to wait; the ended slots of others are given away unless their leases are named."""
+    answer = store.limiter.take_slot(wanted, {})
+    if answer.ended:
+        leases_ms = {member: verified_ms.get(member.partition(" ")[0], 0) for member in answer.ended}
+        answer = store.limiter.take_slot(wanted, leases_ms)
+    return answer.wait_ms
+
+
 def test_starts_are_evenly_spaced(store, clock: ManualClock):
     first = store.limiter.take_turn("task", "m1", SECOND_US)
     early = store.limiter.take_turn("task", "m2", SECOND_US)
@@ -97,94 +106,115 @@ def test_tasks_do_not_share_a_rate(store):
 
 
 def test_no_more_runs_than_slots(store):
-    waits = [store.limiter.take_slot(slot(f"m{n}")) for n in range(4)]
+    waits = [take(store, slot(f"m{n}")) for n in range(4)]
 
     assert waits == [0, 0, concurrency.SHORTEST_WAIT_MS, concurrency.SHORTEST_WAIT_MS]
-    assert store.limiter.take_slot(slot("m9", name="another")) == 0
+    assert take(store, slot("m9", name="another")) == 0
 
 
 def test_a_freed_slot_is_anothers(store):
     held = slot("m1", 1)
-    store.limiter.take_slot(held)
-    assert store.limiter.take_slot(slot("m2", 1)) > 0
+    take(store, held)
+    assert take(store, slot("m2", 1)) > 0
     store.limiter.free_slot(held)
     store.limiter.free_slot(held)
 
-    assert store.limiter.take_slot(slot("m2", 1)) == 0
-    assert store.limiter.take_slot(slot("m3", 1)) > 0
+    assert take(store, slot("m2", 1)) == 0
+    assert take(store, slot("m3", 1)) > 0
 
 
 def test_a_repeated_request_takes_one_slot(store):
-    assert [store.limiter.take_slot(slot("m1")) for _ in range(3)] == [0, 0, 0]
-    assert store.limiter.take_slot(slot("m2")) == 0
+    assert [take(store, slot("m1")) for _ in range(3)] == [0, 0, 0]
+    assert take(store, slot("m2")) == 0
 
 
 def test_the_slot_of_a_dead_run_ends_with_its_lease(store, clock: ManualClock):
-    store.limiter.take_slot(slot("m1", 1))
+    take(store, slot("m1", 1))
     clock.advance(LEASE_MS - 1)
-    assert store.limiter.take_slot(slot("m2", 1)) > 0
+    assert take(store, slot("m2", 1)) > 0
     clock.advance(1)
 
-    assert store.limiter.take_slot(slot("m2", 1)) == 0
+    assert take(store, slot("m2", 1)) == 0
 
 
 def test_a_renewed_slot_is_kept(store, clock: ManualClock):
     held = slot("m1", 1)
-    store.limiter.take_slot(held)
+    take(store, held)
     for _ in range(5):
         clock.advance(LEASE_MS - 1)
         assert store.limiter.keep_slots([held]) == [True]
 
-    assert store.limiter.take_slot(slot("m2", 1)) > 0
+    assert take(store, slot("m2", 1)) > 0
 
 
 def test_a_slot_that_another_was_given_is_lost(store, clock: ManualClock):
     held = slot("m1", 1)
-    store.limiter.take_slot(held)
+    take(store, held)
     clock.advance(LEASE_MS)
-    store.limiter.take_slot(slot("m2", 1))
+    take(store, slot("m2", 1))
 
     assert store.limiter.keep_slots([held]) == [False]
 
 
 def test_a_later_run_of_the_same_message_does_not_share_the_slot_of_the_earlier(store, clock: ManualClock):
     earlier, later = slot("m1", 1, token=1), slot("m1", 1, token=2)
-    store.limiter.take_slot(earlier)
+    take(store, earlier)
     clock.advance(LEASE_MS)
-    store.limiter.take_slot(later)
+    take(store, later)
     store.limiter.free_slot(earlier)
 
     assert store.limiter.keep_slots([earlier, later]) == [False, True]
 
 
+def test_an_ended_slot_whose_run_holds_its_lease_is_not_given_away(store, clock: ManualClock):
+    held = slot("m1", 1)
+    take(store, held)
+    clock.advance(LEASE_MS + 1)
+
+    assert take(store, slot("m2", 1), m1=clock.now_ms() + LEASE_MS) > 0
+    assert store.limiter.take_slot(slot("m2", 1), {}).ended == ()
+    assert store.limiter.keep_slots([held]) == [True]
+
+
+def test_a_slot_that_was_renewed_while_it_was_verified_is_not_given_away(store, clock: ManualClock):
+    held = slot("m1", 1)
+    take(store, held)
+    clock.advance(LEASE_MS + 1)
+    ended = store.limiter.take_slot(slot("m2", 1), {}).ended
+    store.limiter.keep_slots([held])
+
+    assert ended == (held.member,)
+    assert store.limiter.take_slot(slot("m2", 1), dict.fromkeys(ended, 0)).wait_ms > 0
+
+
 def test_an_ended_slot_that_nobody_took_is_kept(store, clock: ManualClock):
     held = slot("m1", 1)
-    store.limiter.take_slot(held)
+    take(store, held)
     clock.advance(LEASE_MS + 1)
 
     assert store.limiter.keep_slots([held]) == [True]
-    assert store.limiter.take_slot(slot("m2", 1)) > 0
+    assert take(store, slot("m2", 1)) > 0
 
 
 def test_a_freed_slot_is_not_renewed(store):
     held = slot("m1", 1)
-    store.limiter.take_slot(held)
+    take(store, held)
     store.limiter.free_slot(held)
 
     assert store.limiter.keep_slots([held]) == [False]
-    assert store.limiter.take_slot(slot("m2", 1)) == 0
+    assert take(store, slot("m2", 1)) == 0
 
 
 def test_a_long_backlog_asks_less_often(store, clock: ManualClock):
-    store.limiter.take_slot(slot("m0", 1))
-    waits = [store.limiter.take_slot(slot(f"m{n}", 1)) for n in range(1, 201)]
-    again = store.limiter.take_slot(slot("m1", 1))
+    take(store, slot("m0", 1))
+    waits = [take(store, slot(f"m{n}", 1)) for n in range(1, 201)]
+    again = take(store, slot("m1", 1))
     clock.advance(concurrency.LONGEST_WAIT_MS + concurrency.OVERDUE_AFTER_MS)
-    store.limiter.take_slot(slot("m0", 1))
+    take(store, slot("m0", 1))
 
     assert waits == [max(500, n * 50) for n in range(1, 201)]
     assert again == 200 * 50
-    assert store.limiter.take_slot(slot("m5", 1)) == concurrency.SHORTEST_WAIT_MS  # the others never came again
+    assert take(store, slot("m5", 1)) == concurrency.SHORTEST_WAIT_MS  # the others never came again
 
 
 def test_nothing_to_renew_is_nothing_to_ask(store):
@@ -201,13 +231,14 @@ def test_the_scripts_are_the_pure_functions(valkey_url: str, key_prefix: str, se
     held: list[Slot] = []
     for _ in range(400):
         clock.advance(chance.choice([0, 0, 1, 150, 250, 1_000, LEASE_MS, LATE_MS if chance.random() < 0.05 else 10]))
+        verified_ms = {f"m{n} {n % 2}": clock.now_ms() + chance.choice([-clock.now_ms(), 0, 10]) for n in range(3)}
         chosen = slot(f"m{chance.randrange(6)}", 2, token=chance.randrange(2))
         match chance.choice(["turn", "turn", "take", "take", "keep", "free"]):
             case "turn":
                 name = f"m{chance.randrange(12)}"
                 asked = [it.take_turn("task", name, interval_us) for it in (memory, store.limiter)]
             case "take":
-                asked = [it.take_slot(chosen) for it in (memory, store.limiter)]
+                asked = [it.take_slot(chosen, verified_ms) for it in (memory, store.limiter)]
                 held.append(chosen)
             case "keep":
                 asked = [it.keep_slots([chosen, *held[-2:]]) for it in (memory, store.limiter)]
@@ -258,7 +289,7 @@ def test_no_more_than_the_limit_by_the_servers_clock_with_many_workers(valkey_ur
         while time.monotonic() < deadline:
             mine = slot(f"m{number}-{taken}", limit, token=taken, lease_ms=lease_ms)
             asked_s = time.monotonic()
-            if with_store.limiter.take_slot(mine):
+            if take(with_store, mine):
                 time.sleep(chance.random() * 0.02)
                 continue
             taken += 1

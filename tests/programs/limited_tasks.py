@@ -1,6 +1,7 @@
 """Tasks with limits, and tasks that say what reaches them from outside; for `onceq_program`."""
 
 import asyncio
+import ctypes
 import re
 import time
 from collections.abc import Callable
@@ -88,6 +89,14 @@ def _counted(tasks: Tasks, mark: Mark, ledger: Ledger, once: Once) -> None:
         mark(f"{name}-{owner}", "in")
         time.sleep(seconds)
         mark(f"{name}-{owner}", "out")
+        return number
+
+    @tasks.task(queue="slow", once=once, concurrency=1)
+    def holds_slot_and_interpreter(name: str, number: int, seconds: int) -> int:
+        mark(name, "in")
+        if seconds:
+            ctypes.PyDLL(None).sleep(seconds)  # without letting go of the interpreter lock
+        mark(name, "out")
         return number
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from queues import Handle, State, Task, errors
 from tests.integration.workers.conftest import Begin, StageOf
-from tests.stage import Stage, eventually
+from tests.stage import LEASE_S, Stage, eventually
 
 PATIENCE_S = 40.0
 LONG_S = 600.0
@@ -113,3 +113,18 @@ def test_workers_of_both_backends_share_the_rate(stage_of: StageOf, begin: Begin
     starts_ms = sorted(int(text.removeprefix("at-")) for text in celery.effects(name))
     assert len(starts_ms) == 16
     assert starts_ms[-1] - starts_ms[0] >= 15 * 200 - 500  # a mark comes after its start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["celery", "dramatiq"])
+def test_a_task_that_holds_the_interpreter_keeps_its_slot(stage_of: StageOf, begin: Begin, name: str, kind):
+    stage = stage_of(kind)
+    begin(stage, kind, concurrency=1)
+    holder = task(stage, "holds_slot_and_interpreter").send(name, 1, round(3 * LEASE_S))
+    eventually(lambda: stage.effects(name), within_s=PATIENCE_S)
+    begin(stage, kind, concurrency=1)
+    waiting = task(stage, "holds_slot_and_interpreter").send(name, 2, 0)
+
+    assert [handle.result(timeout=PATIENCE_S) for handle in (holder, waiting)] == [1, 2]
+    assert stage.effects(name) == ["in", "out", "in", "out"]
+    assert holder.status().lost == 0

@@ -9,7 +9,7 @@ import pytest
 from queues import Concurrency, Once, State, Tasks, current, errors
 from queues.disposition import Deferred, Done, Failed, Retrying
 from queues.idempotency.state import Cancel
-from queues.limits.concurrency import Slot
+from queues.limits.concurrency import Slot, SlotAnswer
 from queues.limits.gate import STORE_AWAY_WAIT_MS
 from queues.message import Message
 from tests.unit.queues.bench import LEASE_S, Bench, until
@@ -143,7 +143,7 @@ def test_slots_that_have_no_encoding_fail_the_task_once(bench: Bench):
 
 
 def test_without_the_store_nobody_is_let_in(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    def away(slot: Slot) -> int:
+    def away(slot: Slot, verified_ms: dict[str, int]) -> int:
         raise errors.StoreUnavailableError("away")
 
     runs: list[int] = []
@@ -176,9 +176,9 @@ def test_work_that_is_cancelled_at_the_gate_ends_there(bench: Bench, monkeypatch
     task = bench.task(lambda: 1, concurrency=Concurrency(1))
     message = bench.admitted(task)
 
-    def refuses(slot: Slot) -> int:
+    def refuses(slot: Slot, verified_ms: dict[str, int]) -> SlotAnswer:
         bench.store.apply(message.digest, Cancel(60_000))
-        return 500
+        return SlotAnswer(500)
 
     monkeypatch.setattr(bench.store.limiter, "take_slot", refuses)
     disposition = bench.executor.execute(message)
