@@ -9,6 +9,7 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
+from queues import waking
 from queues.errors import LeaseLostError, SoftTimeLimitError, TaskCancelledError, TimeLimitError
 from queues.idempotency.state import Answer
 from queues.limits.concurrency import Slot
@@ -107,6 +108,7 @@ class Run:
 
     def enter(self, coroutine_task: Any = None) -> None:
         """The task's function begins, in this thread or as that asyncio task."""
+        waking.prepare()
         with self._lock:
             self._thread_id = threading.get_ident()
             self._task = coroutine_task
@@ -161,6 +163,7 @@ class Run:
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
         elif self._thread_id is not None:
             _set_async_exception(self._thread_id, kind)
+            waking.wake(self._thread_id, lambda: self.is_running)
 
 
 def _set_async_exception(thread_id: int, kind: type[BaseException] | None) -> None:

@@ -82,7 +82,7 @@ def take_turn(line: Line, message_id: str, interval_us: int, now_us: int) -> tup
     # Turns that nobody took, as those of cancelled work, are not kept from those who come now.
     is_idle = line.next_us + interval_us + SHORT_WAIT_US <= now_us
     is_free = place_us is None and (is_idle or max(line.last_us, line.again_us) <= now_us)
-    start_us = max(now_us, line.next_us, place_us or 0)
+    start_us = max(now_us, line.next_us)
     if (has_waited or is_free) and start_us <= now_us + SHORT_WAIT_US:
         places.pop(message_id, None)
         return replace(line, next_us=start_us + interval_us, places_us=places), Turn(True, _ms(start_us - now_us))

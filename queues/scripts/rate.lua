@@ -39,7 +39,7 @@ end
 local has_waited = place and place <= now + short
 local is_idle = next + interval + short <= now
 local is_free = not place and (is_idle or math.max(last, again) <= now)
-local start = math.max(now, next, place or 0)
+local start = math.max(now, next)
 if (has_waited or is_free) and start <= now + short then
   redis.call('ZREM', places, id)
   next = start + interval

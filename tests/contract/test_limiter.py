@@ -10,13 +10,11 @@ import pytest
 from queues.limits import concurrency, rate
 from queues.limits.concurrency import Slot
 from queues.limits.rate import Rate
-from queues.stores.memory import MemoryStore
 from queues.stores.redis import RedisStore
 from tests.contract.operations import ManualClock
 
 SECOND_US = 1_000_000
 LEASE_MS = 30_000
-LATE_MS = 3 * 3_600_000
 
 
 def slot(holder: str, limit: int = 2, *, token: int = 1, name: str = "task", lease_ms: int = LEASE_MS) -> Slot:
@@ -217,35 +215,17 @@ def test_a_long_backlog_asks_less_often(store, clock: ManualClock):
     assert take(store, slot("m5", 1)) == concurrency.SHORTEST_WAIT_MS  # the others never came again
 
 
+def test_who_does_not_come_again_is_counted_until_a_minute_after_its_time(store, clock: ManualClock):
+    take(store, slot("m0", 1))
+    for n in range(1, 201):
+        take(store, slot(f"m{n}", 1))  # half of them are to come again within 5 s
+    clock.advance(concurrency.OVERDUE_AFTER_MS + 5_000)
+
+    assert take(store, slot("m201", 1), m0=clock.now_ms() + LEASE_MS) == 101 * concurrency.MS_PER_WAITING
+
+
 def test_nothing_to_renew_is_nothing_to_ask(store):
     assert store.limiter.keep_slots([]) == []
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_scripts_are_the_pure_functions(valkey_url: str, key_prefix: str, seed: int):
-    chance = random.Random(seed)
-    clock = ManualClock()
-    memory = MemoryStore(clock).limiter
-    store = RedisStore(valkey_url, prefix=key_prefix, now_ms=clock.now_ms)
-    interval_us = chance.choice([7, 333_333, SECOND_US, 60 * SECOND_US])
-    held: list[Slot] = []
-    for _ in range(400):
-        clock.advance(chance.choice([0, 0, 1, 150, 250, 1_000, LEASE_MS, LATE_MS if chance.random() < 0.05 else 10]))
-        verified_ms = {f"m{n} {n % 2}": clock.now_ms() + chance.choice([-clock.now_ms(), 0, 10]) for n in range(3)}
-        chosen = slot(f"m{chance.randrange(6)}", 2, token=chance.randrange(2))
-        match chance.choice(["turn", "turn", "take", "take", "keep", "free"]):
-            case "turn":
-                name = f"m{chance.randrange(12)}"
-                asked = [it.take_turn("task", name, interval_us) for it in (memory, store.limiter)]
-            case "take":
-                asked = [it.take_slot(chosen, verified_ms) for it in (memory, store.limiter)]
-                held.append(chosen)
-            case "keep":
-                asked = [it.keep_slots([chosen, *held[-2:]]) for it in (memory, store.limiter)]
-            case _:
-                asked = [it.free_slot(chosen) for it in (memory, store.limiter)]
-        assert asked[0] == asked[1]
-    store.close()
 
 
 @pytest.mark.parametrize("text", ["10/s", "100/m", "1000/h", "1/h", "7/m", "999999/s"])

@@ -2,7 +2,9 @@
 
 import asyncio
 import ctypes
+import hashlib
 import re
+import socket
 import time
 from collections.abc import Callable
 
@@ -71,6 +73,26 @@ def _stuck(tasks: Tasks, mark: Mark, once: Once) -> None:
         time.sleep(seconds)
         mark(name, "returned")
         return name
+
+    @tasks.task(queue="slow", once=once, soft_time_limit=0.6)
+    def sleeps(name: str, seconds: float) -> str:
+        mark(name, "began")
+        try:
+            time.sleep(seconds)
+        except errors.SoftTimeLimitError:
+            return "woken"
+        return "slept"
+
+    @tasks.task(queue="slow", once=once)
+    def listens(name: str) -> bytes:
+        mark(name, "began")
+        here, _there = socket.socketpair()
+        return here.recv(1)  # nobody sends anything
+
+    @tasks.task(queue="slow", once=once, time_limit=0.6)
+    def computes(name: str) -> None:
+        mark(name, "began")
+        hashlib.pbkdf2_hmac("sha256", b"for", b"hours", 2**31 - 1)  # in C, and other threads run meanwhile
 
     @tasks.task(queue="slow", once=once, time_limit=0.6)
     def keeps_the_interpreter(name: str) -> None:

@@ -23,12 +23,24 @@ def failure_of(handle: Handle) -> errors.Failure:
     return caught.value.failure
 
 
+def test_a_system_call_of_celerys_child_is_ended(stage_of: StageOf, begin: Begin, name: str):
+    stage = stage_of("celery")
+    begin(stage, "celery", concurrency=2)
+    sleeping = task(stage, "sleeps").send(name, LONG_S)
+    listening = task(stage, "listens").send(f"{name}-listens")
+    eventually(lambda: stage.effects(f"{name}-listens"), within_s=PATIENCE_S)
+    listening.cancel()
+
+    assert sleeping.result(timeout=PATIENCE_S) == "woken"
+    assert failure_of(listening).code == "cancelled"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "arguments"), [("is_stuck", (LONG_S,)), ("keeps_the_interpreter", ())])
-def test_a_child_of_celery_that_no_exception_reaches_is_killed_once(stage_of, begin, name: str, kind, arguments):
+@pytest.mark.parametrize("kind", ["computes", "keeps_the_interpreter"])
+def test_a_child_of_celery_that_no_exception_reaches_is_killed_once(stage_of, begin, name: str, kind):
     stage = stage_of("celery")
     worker = begin(stage, "celery", concurrency=1)
-    handle = task(stage, kind).send(name, *arguments)
+    handle = task(stage, kind).send(name)
     eventually(lambda: stage.effects(name), within_s=PATIENCE_S)
     behind = stage.program.echo.send(f"{name}-behind", 1)
     failure = failure_of(handle)
