@@ -26,6 +26,7 @@ from app.api.orders import Catalogue
 from app.api.routes import docs, health, metrics, sources, submissions, tasks
 from app.api.submission import write_backlog
 from app.api.translation import problem_of
+from app.logs import use_json, uvicorn_config
 from app.search import Search
 from app.settings import Settings
 from app.stores.errors import StoreError
@@ -202,8 +203,10 @@ def serve(app: FastAPI, settings: Settings) -> None:
     """Serve the app at the settings' host and port, until SIGTERM or SIGINT."""
     # It warns of every malformed upload, and whoever sends those would write our log.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    use_json(settings)
     config = uvicorn.Config(
         app,
+        log_config=uvicorn_config(settings),
         host=settings.host,
         port=settings.port,
         server_header=False,

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     queues_metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Where the worker serves its metrics; it serves none when it is not set."""
     queues_metrics_host: str = "127.0.0.1"
+    log_format: Literal["text", "json"] = "text"
+    """Of the API, the worker and the scheduler; JSON is one object a line, with the task that it is about."""
     metrics_networks: str = "127.0.0.0/8,::1/128"
     """Who may read the API's `/metrics`, which needs no key: networks, separated by commas."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
+from app.logs import use_json
 from app.one_thread import use_one_thread
 from app.settings import Settings
 from app.tasks.registry import build_tasks
@@ -38,6 +39,7 @@ def build_worker(settings: Settings | None = None, *, backend: str | None = None
     """
     use_one_thread()
     settings = settings or Settings()
+    use_json(settings, backend or settings.queues_backend)
     if backend is not None:
         settings = settings.model_copy(update={"queues_backend": backend})
     Services(settings).check()  # a channel that cannot work is told now, not with the first message

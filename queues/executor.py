@@ -22,6 +22,7 @@ from queues.idempotency.guard import Guard
 from queues.idempotency.state import Answer, Kind, State
 from queues.limits.gate import Gate
 from queues.limits.timed import TimedCalls
+from queues.logs import about
 from queues.message import Message
 from queues.observer import Reason
 from queues.once import Once
@@ -66,6 +67,10 @@ class Executor:
             TaskNotFoundError: no such task here; dead-letter it.
             BaseException: what ends the process; the work was put back before.
         """
+        with about(message):
+            return self._execute(message)
+
+    def _execute(self, message: Message) -> Disposition:
         task = self.tasks.get(message.task)
         policy = task.policy
         try:

@@ -12,6 +12,7 @@ from app.stores.errors import StoreRejectedError, StoreUnavailableError
 from app.stores.history_backlog import Submission
 from app.stores.redis import RedisUnavailableError
 from queues import Decision, Handle, State
+from queues.logs import Subject, speak_of
 
 TASKS_PATH = "/api/v1/tasks"
 SOURCES_PATH = "/api/v1/sources"
@@ -36,6 +37,7 @@ async def submit(context: Context, prepare: Callable[[], Awaitable[Order]], http
         handle = await order.task.send_with_options_async(
             kwargs=order.kwargs, delay=order.delay, priority=order.priority, scope=order.scope
         )
+    speak_of(Subject(order.task.name, handle.id, handle.key))
     await _remember(context, order, handle)
     state = State.QUEUED
     if handle.decision is not Decision.EXECUTED:

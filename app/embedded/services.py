@@ -44,7 +44,7 @@ def _celery(settings: Settings, environment: Mapping[str, str]) -> tuple[Program
     worker = Program(
         name="worker",
         command=(*celery, "worker", "-l", "INFO", "-c", str(settings.worker_processes), *alone),
-        ready=re.compile(r" ready\.$"),
+        ready=re.compile(r" ready\.(\"|$)"),  # as text, or within JSON
         environment=environment,
         stop_within_s=settings.stop_within_s,
     )

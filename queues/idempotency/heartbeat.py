@@ -10,6 +10,7 @@ from queues.errors import StoreUnavailableError
 from queues.idempotency.standby import NOT_WATCHED
 from queues.idempotency.state import Answer, Heartbeat, Kind
 from queues.idempotency.store import Store
+from queues.logs import about
 from queues.observer import Observer
 from queues.run import Run
 
@@ -108,7 +109,8 @@ class HeartbeatThread:
         if errors:
             logger.warning("%d of %d leases were not renewed: %s", len(errors), len(due), errors[0])
         for watched, text, answer in zip(due, progress, answers, strict=True):
-            self._take(watched, text, None if isinstance(answer, StoreUnavailableError) else answer, sent_ms)
+            with about(watched.run.message):
+                self._take(watched, text, None if isinstance(answer, StoreUnavailableError) else answer, sent_ms)
 
     def _keep_slots(self, runs: list[Run]) -> None:
         # Raises as the leases' renewal does: a slot that was not renewed is a lease that was not.

@@ -9,6 +9,7 @@ from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueErro
 from queues.idempotency.state import Help, Kind
 from queues.idempotency.store import Store
 from queues.idempotency.worker import worker_name
+from queues.logs import about
 from queues.message import Message
 from queues.observer import Observer
 from queues.priority import MAX_PRIORITY
@@ -100,11 +101,12 @@ class Recovery:
         answer = self._store.apply(digest, Help(policy.lease_ms, policy.lock_ttl_ms))
         if answer.kind is not Kind.HELP:
             return False
-        logger.warning("%s was %s and overdue: published again", answer.owner, answer.state.value)
         # It has waited for a lease already: it goes before what has not waited.
         message = replace(Message.decoded(answer.message).owned_by(answer.owner), priority=MAX_PRIORITY)
-        self._publish_soon(message)
-        self._observer.recovered(message, answer.state)
+        with about(message):
+            logger.warning("%s was %s and overdue: published again", message.id, answer.state.value)
+            self._publish_soon(message)
+            self._observer.recovered(message, answer.state)
         return True
 
     def _publish_soon(self, message: Message) -> None:

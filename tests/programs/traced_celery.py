@@ -1,0 +1,5 @@
+"""`celery -A traced_celery worker`."""
+
+from traced import queue
+
+app = queue("celery").backend.app
