@@ -196,9 +196,16 @@ class Failure:
 
 
 class TaskFailedError(QueueError):
-    """The task's stored outcome is a failure."""
+    """The task's stored outcome is a failure.
 
-    def __init__(self, failure: Failure) -> None:
+    Args:
+        failure: the failure; or this error's text, of which a result backend makes the error again.
+    """
+
+    def __init__(self, failure: Failure | str) -> None:
+        if isinstance(failure, str):
+            kind, _, message = failure.partition(": ")
+            failure = Failure(kind, message)
         super().__init__(f"{failure.type}: {failure.message}")
         self.failure = failure
 
