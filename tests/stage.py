@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -58,12 +58,21 @@ class Stage:
             **({"CELERY_RESULT_BACKEND": self._options["result_backend"]} if self._options else {}),
         }
 
-    def worker(self, kind: Kind, folder: Path, *, concurrency: int = 4, arguments: tuple[str, ...] = ()) -> Worker:
+    def worker(
+        self,
+        kind: Kind,
+        folder: Path,
+        *,
+        concurrency: int = 4,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Worker:
         """A worker of this stage, not yet started; `arguments` are more of its command line."""
         module = f"onceq_{kind.partition(' ')[0]}"
         command = [*worker_command(kind, module, concurrency=concurrency), *arguments]
         log_path = folder / f"worker-{uuid.uuid4().hex[:6]}.log"
-        return Worker(command, self.environment, log_path, is_seen_by(self.queue))
+        told = {**self.environment, **(environment or {})}
+        return Worker(command, told, log_path, is_seen_by(self.queue))
 
     def effects(self, name: str) -> list[str]:
         """What each run of the task of that name noted, in order; without pid, token and attempt."""

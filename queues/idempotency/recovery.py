@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueError
 from queues.idempotency.state import Help, Kind
@@ -21,6 +22,28 @@ BATCH = 500
 LONGEST_PERIOD_MS = 7_500
 PUBLISH_TRIES = 3
 PUBLISH_PAUSE_S = 0.2
+SHORTEST_HELD_MS = 5_000
+"""For this long at least, a worker may say nothing of the messages that it has fetched."""
+
+
+class Fetched(Protocol):
+    """What workers have fetched from the broker and not acknowledged.
+
+    A broker that keeps a connection to its consumers gives the messages of a dead one to another at once; one that
+    does not waits for a timeout of its own, of minutes or an hour.
+    """
+
+    def keep(self) -> None:
+        """Say that this worker lives, and what it holds. Raises BrokerUnavailableError."""
+        ...
+
+    def give_back(self, silent_ms: int) -> int:
+        """Put the messages of workers that said nothing for so long back on their queues; how many.
+
+        Raises:
+            BrokerUnavailableError: no answer.
+        """
+        ...
 
 
 class Recovery:
@@ -52,6 +75,11 @@ class Recovery:
         self._observer = observer or Observer()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._fetched: Fetched | None = None
+
+    def also_give_back(self, fetched: Fetched) -> None:
+        """Give back what dead workers had fetched, too."""
+        self._fetched = fetched
 
     def start(self) -> None:
         """Look every now and then, until `stop`."""
@@ -68,14 +96,22 @@ class Recovery:
     @property
     def period_ms(self) -> int:
         """Between two looks: a quarter of the shortest lease."""
-        leases_ms = [task.policy.lease_ms for task in self._tasks]
-        return max(100, min([LONGEST_PERIOD_MS, *(lease_ms // 4 for lease_ms in leases_ms)]))
+        return max(100, min(LONGEST_PERIOD_MS, self._shortest_lease_ms // 4))
 
     def look(self) -> int:
-        """Publish what is overdue; how many messages that were."""
+        """Publish what is overdue, and give back what dead workers had fetched; how many messages that were."""
+        if self._fetched is not None:
+            self._fetched.keep()
         if not self._store.take_turn("recovery", self.period_ms):
             return 0
-        return sum(self._recovered(digest) for digest in self._store.overdue(BATCH))
+        found = sum(self._recovered(digest) for digest in self._store.overdue(BATCH))
+        if self._fetched is not None:
+            found += self._fetched.give_back(max(self._shortest_lease_ms, SHORTEST_HELD_MS))
+        return found
+
+    @property
+    def _shortest_lease_ms(self) -> int:
+        return min((task.policy.lease_ms for task in self._tasks), default=4 * LONGEST_PERIOD_MS)
 
     def _recovered(self, digest: str) -> bool:
         try:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
+from queues.backends.celery.fetched import FetchedFromRedis
 from queues.backends.celery.foreign import foreign_engine
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class RecoveryStep(bootsteps.StartStopStep):
         for task in worker.app.tasks.values():
             # IdempotentTask alone has it; its module imports this one.
             getattr(task, "guarded", None)
+        self._engine.recovery.also_give_back(FetchedFromRedis(worker, self._engine.tasks))
         self._engine.recovery.start()
 
     def stop(self, worker: "WorkController") -> None:

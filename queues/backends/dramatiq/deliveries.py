@@ -6,8 +6,10 @@ from typing import Any
 
 import dramatiq
 from dramatiq.broker import Broker, MessageProxy
+from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, SkipMessage
 
+from queues.backends.dramatiq.fetched import FetchedFromRedis
 from queues.disposition import Disposition, Done, Failed, Raised
 from queues.errors import TaskFailedError
 from queues.idempotency.recovery import Recovery
@@ -59,6 +61,8 @@ class Deliveries(Middleware):
     def after_worker_boot(self, broker: Broker, worker: dramatiq.Worker) -> None:
         """Look for work that was left."""
         if self._recovery is not None:
+            if isinstance(broker, RedisBroker):
+                self._recovery.also_give_back(FetchedFromRedis(broker))
             self._recovery.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,9 @@ def stage_of(request: pytest.FixtureRequest, roomy_valkey: ValkeyServer) -> Iter
         def make(kind: str, broker: str = "redis", redis_url: str | None = None) -> Stage:
             url = redis_url or f"{roomy_valkey.url.removesuffix('/0')}/{next(_databases)}"
             environment.setenv("REDIS_URL", url)
-            broker_url = request.getfixturevalue("rabbit_vhost")() if broker == "rabbitmq" else url
+            broker_url = {"redis": url}.get(broker, broker)
+            if broker == "rabbitmq":
+                broker_url = request.getfixturevalue("rabbit_vhost")()
             made = Stage(kind.partition(" ")[0], url, broker_url)
             stack.callback(made.close)
             return made
@@ -56,8 +59,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     """Starts workers of a stage, and kills them at the end."""
     with ExitStack() as stack:
 
-        def start(stage: Stage, kind: Kind, *, concurrency: int = 2, arguments: tuple[str, ...] = ()) -> Worker:
-            worker = stage.worker(kind, tmp_path, concurrency=concurrency, arguments=arguments)
+        def start(stage: Stage, kind: Kind, *, concurrency: int = 2, **more: Any) -> Worker:
+            worker = stage.worker(kind, tmp_path, concurrency=concurrency, **more)
             return stack.enter_context(worker)
 
         yield start
