@@ -152,6 +152,14 @@ class Worker:
         self.kill()
         return self.start()
 
+    def keep_running(self, is_done: Callable[[], object], within_s: float) -> None:
+        """Start it again whenever it has ended, as a supervisor does, until the claim holds or the time is over."""
+        deadline = time.monotonic() + within_s
+        while not is_done() and time.monotonic() < deadline:
+            if not self.is_alive:
+                self.restart()
+            time.sleep(0.05)
+
     def _reap(self) -> None:
         if self._process is not None:
             self._process.wait(STOP_DEADLINE_S)

@@ -5,11 +5,13 @@ import time
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from crash_points import arm
 from native_marks import mark
 
 from queues import Once
 from queues.backends.celery import IdempotentTask
 
+arm()
 app = Celery("native", broker=os.environ["CELERY_BROKER_URL"], backend=os.environ["REDIS_URL"])
 app.conf.update(broker_connection_retry_on_startup=True, task_track_started=False)
 
@@ -91,6 +93,24 @@ def wants_back(name):
 def refuses(name):
     mark(name)
     raise Ignore
+
+
+@app.task(base=IdempotentTask, once=Once(lease=2.0, max_lost=1))
+def kills_its_worker(name):
+    mark(name)
+    os.kill(os.getpid(), 9)
+
+
+@app.task(**LEASED)
+def step(name, value):
+    mark(name)
+    return value
+
+
+@app.task(**LEASED)
+def last_step(value, name):
+    mark(name, str(value))
+    return value
 
 
 @app.task(**LEASED, soft_time_limit=0.5)

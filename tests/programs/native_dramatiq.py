@@ -4,6 +4,7 @@ import os
 import time
 
 import dramatiq
+from crash_points import arm
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Retries, SkipMessage
 from dramatiq.results import Results
@@ -13,6 +14,7 @@ from native_marks import mark
 from queues import Once
 from queues.backends.dramatiq import Idempotency
 
+arm()
 broker = RedisBroker(url=os.environ["REDIS_URL"])
 broker.add_middleware(Results(backend=RedisBackend(url=os.environ["REDIS_URL"])))
 idempotency = Idempotency(

@@ -31,9 +31,20 @@ class NativeApp:
 
 @contextmanager
 def native_app(
-    kind: Kind, name: str, url: str, folder: Path, *, environment: dict[str, str] | None = None
+    kind: Kind,
+    name: str,
+    url: str,
+    folder: Path,
+    *,
+    environment: dict[str, str] | None = None,
+    worker_environment: dict[str, str] | None = None,
 ) -> Iterator[NativeApp]:
-    """The program of that name, with records, queues and results in the Redis of `url`, and a worker of it."""
+    """The program of that name, with records, queues and results in the Redis of `url`, and a worker of it.
+
+    Args:
+        environment: of this process and of the worker's.
+        worker_environment: of the worker's alone.
+    """
     told = {"REDIS_URL": url, "CELERY_BROKER_URL": url, **(environment or {})}
     with pytest.MonkeyPatch.context() as patch:
         # Celery gives the tasks of one app to every later app of the process, as those of a reusable library.
@@ -45,7 +56,7 @@ def native_app(
             patch.delitem(sys.modules, fresh, raising=False)
         module = importlib.import_module(name)
         log_path = folder / f"worker-{uuid.uuid4().hex[:6]}.log"
-        with Worker(worker_command(kind, name), told, log_path, has_logged) as worker:
+        with Worker(worker_command(kind, name), told | (worker_environment or {}), log_path, has_logged) as worker:
             app = NativeApp(module, url, worker)
             yield app
             app.client.close()

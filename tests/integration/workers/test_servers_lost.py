@@ -22,11 +22,7 @@ def supervised(worker: Worker, handle: Handle) -> Any:
 
     kombu 5.7 ends a Celery worker whose Redis goes away while it holds a message.
     """
-    deadline = time.monotonic() + PATIENCE_S
-    while not handle.status().is_final and time.monotonic() < deadline:
-        if not worker.is_alive:
-            worker.restart()
-        time.sleep(0.05)
+    worker.keep_running(lambda: handle.status().is_final, PATIENCE_S)
     return handle.result(timeout=0)
 
 

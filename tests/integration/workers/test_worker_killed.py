@@ -1,14 +1,14 @@
-"""Workers that die, freeze and are stopped in the middle of a task."""
+"""Workers that are asked to stop in the middle of a task, and a killed one that held a delayed message."""
 
 import os
 import signal
-import time
 
 import pytest
 
-from queues import State, errors
+from queues import State
 from tests.integration.workers.conftest import Begin, StageOf
-from tests.stage import LEASE_S, Stage, eventually
+from tests.integration.workers.outcomes import assert_one_outcome_of_a_later_run, runs_of
+from tests.stage import eventually
 
 KINDS = ("celery", "celery threads", "dramatiq")
 PLACES = [
@@ -17,60 +17,6 @@ PLACES = [
 ]
 PATIENCE_S = 20.0
 """Far above what is measured, for a busy machine; a lost message would wait for an hour."""
-
-
-def runs_of(stage: Stage, name: str) -> list[int]:
-    """The fencing token of each run, in the order in which they began."""
-    return list(dict.fromkeys(token for _, _, token, _ in stage.marks(name)))
-
-
-def assert_one_outcome_of_a_later_run(stage: Stage, name: str) -> None:
-    runs = runs_of(stage, name)
-    done = [token for text, _, token, _ in stage.marks(name) if text == "done"]
-    assert len(runs) == 2
-    assert runs[1] > runs[0]
-    assert done == [runs[1]]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "broker"), PLACES)
-def test_the_work_of_a_killed_worker_goes_on(stage_of: StageOf, begin: Begin, name: str, kind, broker):
-    stage = stage_of(kind, broker)
-    worker = begin(stage, kind)
-    handle = stage.program.steps.send(name, 5, 0.2)
-    eventually(lambda: "step-1" in stage.effects(name))
-
-    worker.kill()
-    killed_s = time.monotonic()
-    worker.start()
-    ready_s = time.monotonic()
-    result = handle.result(timeout=PATIENCE_S)
-    ended_s = time.monotonic()
-
-    began_s = runs_of(stage, name)[1] / 1e6 - time.time() + time.monotonic()
-    print(f"\n{kind} on {broker}: lease {LEASE_S} s; begun again {began_s - killed_s:.2f} s after the kill,", end=" ")
-    print(f"{began_s - ready_s:.2f} s after the new worker; done {ended_s - killed_s:.2f} s after the kill")
-    assert result == f"{name}: 5 steps"
-    assert_one_outcome_of_a_later_run(stage, name)
-    assert handle.status().token == runs_of(stage, name)[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broker", ["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
-def test_the_work_of_a_killed_child_of_celery_goes_on(stage_of: StageOf, begin: Begin, name: str, broker: str):
-    stage = stage_of("celery", broker)
-    worker = begin(stage, "celery")
-    handle = stage.program.steps.send(name, 5, 0.2)
-    eventually(lambda: "step-1" in stage.effects(name))
-
-    os.kill(stage.marks(name)[0][1], signal.SIGKILL)
-    killed_s = time.monotonic()
-    result = handle.result(timeout=PATIENCE_S)
-
-    print(f"\ncelery's child on {broker}: lease {LEASE_S} s; done {time.monotonic() - killed_s:.2f} s after the kill")
-    assert result == f"{name}: 5 steps"
-    assert worker.is_alive
-    assert_one_outcome_of_a_later_run(stage, name)
 
 
 @pytest.mark.slow
@@ -87,50 +33,6 @@ def test_a_delayed_message_that_a_killed_worker_held_is_not_late_by_an_hour(stag
 
     assert handle.result(timeout=PATIENCE_S) == 1
     assert stage.effects(name) == ["ran"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_task_that_kills_every_worker_is_dead_at_last(stage_of: StageOf, begin: Begin, name: str, kind):
-    stage = stage_of(kind)
-    worker = begin(stage, kind)
-    handle = stage.program.kills_its_worker.send(name)
-    deadline = time.monotonic() + 2 * PATIENCE_S
-    while not handle.status().is_final and time.monotonic() < deadline:
-        if not worker.is_alive:
-            worker.restart()
-        time.sleep(0.05)
-
-    assert handle.state is State.DEAD
-    assert stage.effects(name) == ["ran", "ran"]  # max_lost=1
-    with pytest.raises(errors.TaskFailedError) as caught:
-        handle.result()
-    assert caught.value.failure.code == "dead"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "task"), [*((kind, "steps") for kind in KINDS), ("celery", "steps_async"), ("dramatiq", "steps_async")]
-)
-def test_a_frozen_worker_is_fenced_when_it_wakes(stage_of: StageOf, begin: Begin, name: str, kind, task):
-    stage = stage_of(kind)
-    frozen = begin(stage, kind)
-    handle = getattr(stage.program, task).send(name, 8, 0.2)
-    eventually(lambda: "step-1" in stage.effects(name))
-
-    frozen.signal(signal.SIGSTOP)
-    winner = begin(stage, kind)
-    result = handle.result(timeout=PATIENCE_S)
-    winner.kill()
-    frozen.signal(signal.SIGCONT)
-    # The woken worker must drop the old run and be of use again.
-    after = stage.program.echo.send(f"{name}-after", 1).result(timeout=PATIENCE_S)
-
-    assert result == f"{name}: 8 steps"
-    assert after == 1
-    eventually(lambda: "lost" in frozen.log or "fenced" in frozen.log)
-    assert_one_outcome_of_a_later_run(stage, name)
-    assert handle.status().token == runs_of(stage, name)[1]
 
 
 @pytest.mark.slow
