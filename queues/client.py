@@ -10,6 +10,7 @@ from queues.idempotency.key import digest_of
 from queues.idempotency.store import WorkerInfo
 from queues.producer import Producer
 from queues.task import Tasks
+from queues.ticker import Ticker
 
 
 class Queue:
@@ -28,6 +29,7 @@ class Queue:
         self._async_store = access.async_store
         self._access = access
         self._stopping = stopping
+        self._ticker = Ticker(tasks, self.store)
         tasks.bind(producer)
 
     def handle(self, message_id: str) -> Handle:
@@ -65,6 +67,14 @@ class Queue:
     async def workers_async(self) -> list[WorkerInfo]:
         """As `workers`, without blocking the event loop."""
         return await self._async_store.workers()
+
+    def tick(self) -> float:
+        """Submit what is due by the schedules; after how many seconds to call it again.
+
+        Celery beat and periodiq do so by themselves. It may be called by any number of processes at once, or be
+        left out for a while: each schedule says what becomes of the moments that were missed.
+        """
+        return self._ticker.tick()
 
     def close(self) -> None:
         """Close the connections of this thread's kind; handles and tasks can no longer be used."""

@@ -15,6 +15,7 @@ from queues.limits.rate import Rate
 from queues.limits.times import TimeLimits
 from queues.once import Once
 from queues.priority import Priority, checked_priority
+from queues.schedules import Scheduling
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -191,7 +192,7 @@ class Decorator(Protocol):
         ...
 
 
-class Tasks:
+class Tasks(Scheduling):
     """The tasks of an application, by name.
 
     Args:
@@ -285,6 +286,7 @@ class Tasks:
     def bind(self, sender: Sender) -> None:
         """Send through `sender` from now on; `connect` does this."""
         self._sender = sender
+        self.schedules.close()
 
 
 def _as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> list[Call]:

@@ -1,5 +1,6 @@
 """All tasks of the service."""
 
+from app import schedules
 from app.tasks import (
     cleanup_old_data,
     generate_analytics_report,
@@ -14,7 +15,7 @@ NAMESPACE = "app.tasks"
 
 
 def build_tasks(services: Services) -> Tasks:
-    """The five tasks, named `app.tasks.<function>`, working with these services. Opens nothing."""
+    """The five tasks and their schedules, named `app.tasks.<function>`, working with these services. Opens nothing."""
     tasks = Tasks(namespace=NAMESPACE)
     for module in (
         process_document,
@@ -24,4 +25,5 @@ def build_tasks(services: Services) -> Tasks:
         generate_analytics_report,
     ):
         module.declare(tasks, services)
+    schedules.declare(tasks)
     return tasks

@@ -1,6 +1,6 @@
 """The seam between the engine and the place where its records live."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +63,14 @@ class Store(Protocol):
 
     def take_turn(self, name: str, period_ms: int) -> bool:
         """Whether the caller is the first in `period_ms` to ask for the turn of that name."""
+        ...
+
+    def ticks(self) -> tuple[Mapping[str, int], int]:
+        """The last moment of each schedule that was submitted, and the store's clock; in ms since the Unix epoch."""
+        ...
+
+    def ticked(self, name: str, moment_ms: int) -> None:
+        """Remember that the schedule of that name has submitted this moment; an older one than the last is nothing."""
         ...
 
     def unfinished(self) -> int:

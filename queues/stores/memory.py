@@ -1,7 +1,7 @@
 """Records in this process: `machine.apply` under a lock."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from queues.clock import Clock, SystemClock
 from queues.errors import InvalidOptionError, StoreUnavailableError
@@ -25,6 +25,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
         self._turns: dict[str, int] = {}
+        self._ticks: dict[str, int] = {}
         self._workers: dict[str, int] = {}
         self.standby: Standby = NoStandby()
         self.limiter: Limiter = MemoryLimiter(self._clock)
@@ -78,6 +79,16 @@ class MemoryStore:
                 return False
             self._turns[name] = now_ms + period_ms
             return True
+
+    def ticks(self) -> tuple[Mapping[str, int], int]:
+        """The last moment of each schedule that was submitted, and the clock."""
+        with self._lock:
+            return dict(self._ticks), self._clock.now_ms()
+
+    def ticked(self, name: str, moment_ms: int) -> None:
+        """Remember that the schedule of that name has submitted this moment."""
+        with self._lock:
+            self._ticks[name] = max(moment_ms, self._ticks.get(name, moment_ms))
 
     def unfinished(self) -> int:
         """How many keys have work that is queued, running or waiting."""

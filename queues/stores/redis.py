@@ -4,7 +4,7 @@ The keys of one record lie in one hash slot. Time is the server's own.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis.exceptions
@@ -102,6 +102,17 @@ class RedisStore:
         """Whether the caller is the first in `period_ms` to ask for the turn of that name."""
         with translated():
             return bool(self._client.set(self.keys.turn(name), "1", nx=True, px=period_ms))
+
+    def ticks(self) -> tuple[Mapping[str, int], int]:
+        """The last moment of each schedule that was submitted, and the server's clock."""
+        with translated():
+            found: Any = self._client.zrange(self.keys.ticks(), 0, -1, withscores=True)
+            return {name.decode(): int(score) for name, score in found}, self._server_now_ms()
+
+    def ticked(self, name: str, moment_ms: int) -> None:
+        """Remember that the schedule of that name has submitted this moment."""
+        with translated():
+            self._client.zadd(self.keys.ticks(), {name: moment_ms}, gt=True)
 
     def unfinished(self) -> int:
         """How many keys have work that is queued, running or waiting."""

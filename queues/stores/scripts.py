@@ -107,6 +107,10 @@ class Keys:
         """Where a turn of that name is taken."""
         return f"{self.prefix}task_turn:{name}"
 
+    def ticks(self) -> str:
+        """The sorted set of schedules, each with its last moment."""
+        return f"{self.prefix}task_ticks"
+
     def workers(self) -> str:
         """The sorted set of living workers."""
         return f"{self.prefix}task_workers"

@@ -47,6 +47,8 @@ CALLS: dict[str, Callable[[RedisStore, str], object]] = {
     "read": lambda store, digest: store.read(digest),
     "overdue": lambda store, digest: store.overdue(1),
     "take_turn": lambda store, digest: store.take_turn("t", 1000),
+    "ticks": lambda store, digest: store.ticks(),
+    "ticked": lambda store, digest: store.ticked("nightly", 1),
     "unfinished": lambda store, digest: store.unfinished(),
     "announce": lambda store, digest: store.announce("w"),
     "workers": lambda store, digest: store.workers(),

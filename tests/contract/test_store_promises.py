@@ -230,6 +230,14 @@ def test_a_turn_is_taken_by_one_in_each_period(store):
     assert store.take_turn("another", 60_000)
 
 
+def test_of_the_moments_of_a_schedule_the_last_is_remembered(store, clock):
+    store.ticked("nightly", 3_000)
+    store.ticked("nightly", 2_000)
+    store.ticked("hourly", 9_000)
+
+    assert store.ticks() == ({"nightly": 3_000, "hourly": 9_000}, clock.now_ms())
+
+
 def test_workers_are_listed_while_they_announce_themselves(store, clock):
     store.announce("celery@host:1")
     clock.advance(WORKER_SEEN_WITHIN_MS - 1)

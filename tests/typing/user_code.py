@@ -29,6 +29,8 @@ async def main() -> None:
     reveal_type(await read.send_async("x"))  # R: queues.handle.Handle
 
 
+reveal_type(tasks.schedule("0 3 * * *", kwargs={"a": 1})(add))  # R: queues.task.Task[[a: int, b: int =], int]
+tasks.schedule("0 3 * * *", catch_up="some")  # E: Argument "catch_up" to "schedule" of "Scheduling" has incompatible type
 queue = queues.connect(tasks, backend="memory")
 reveal_type(queue)  # R: queues.client.Queue
 reveal_type(add.send(1).state)  # R: queues.idempotency.state.State

@@ -22,6 +22,7 @@ from queues.task import AnyTask, Tasks
 VISIBILITY_TIMEOUT_S = 1_800
 KILL_AFTER_S = 5.0
 """How long after a task's `time_limit` Celery kills the child that still runs it."""
+SCHEDULER = "queues.backends.celery.schedules:Scheduler"
 
 
 class CeleryBackend(CeleryPublisher):
@@ -110,5 +111,6 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         broker_transport_options={**_transport_options(url), **transport_options},
         worker_send_task_events=True,
         timezone="UTC",
+        beat_scheduler=SCHEDULER,
     )
     return app

@@ -18,6 +18,7 @@ from queues.backends.dramatiq.messages import from_native, to_native
 from queues.backends.dramatiq.queued_rabbitmq import RabbitmqQueued
 from queues.backends.dramatiq.queued_redis import RedisQueued
 from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
+from queues.backends.dramatiq.schedules import declare_ticks
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
@@ -29,6 +30,7 @@ from queues.queued import Queued
 from queues.redis_url import Topology, is_redis_url, is_same_redis, read
 from queues.stores.connection import connected
 from queues.task import AnyTask, Tasks
+from queues.ticker import Ticker
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class DramatiqBackend:
         """Declare an actor for each task, run by `executor`."""
         del producer  # Dramatiq's own senders are not answered at the producer
         self._deliveries.recover_with(recovery)
+        declare_ticks(self.broker, self._tasks, Ticker(self._tasks, executor.guard.store))
         for task in self._tasks:
             declare = dramatiq.actor(
                 actor_name=task.name,
