@@ -145,7 +145,7 @@ class HeartbeatThread:
                 self._store.standby.renewed(watched.standby_number, sent_ms)
 
     def _give_up(self, run: Run) -> None:
-        if not run.is_lost:
+        if not run.is_lost and not run.is_ended:
             self._observer.lease_lost(run)
         run.stop(is_lost=True)
 

@@ -128,6 +128,35 @@ def test_a_delivery_of_finished_work_is_replayed_and_of_running_work_deferred(be
     assert told.words == ["replayed", "deferred busy"]
 
 
+def test_a_run_that_a_limit_does_not_let_in_is_deferred_and_has_not_begun(bench: Bench, told: Told):
+    task = bench.task(lambda n: None, rate_limit="1/s")
+    first, second = bench.admitted(task, 1), bench.admitted(task, 2)
+    bench.executor.execute(first)
+    told.words.clear()
+
+    bench.executor.execute(second)
+    bench.clock.advance(1000)
+    bench.executor.execute(second)
+
+    assert told.words == [
+        *("ended released after 0", "deferred limited"),
+        *("began 1 lost 0 waited 1000", "left", "ended completed after 0"),
+    ]
+
+
+def test_a_lease_that_ends_with_its_run_is_not_told_as_lost(bench: Bench, told: Told):
+    message = bench.admitted(bench.task(lambda: None))
+    _, run = bench.guard.begin(message, Once(lease=0.5))
+    assert run is not None
+
+    bench.store.away = {Heartbeat}
+    run.is_ended = True  # its outcome has just been stored, and the heartbeat has not been told to forget it
+    bench.clock.advance(480)
+    until(lambda: run.is_lost)
+
+    assert "lease lost" not in told.words
+
+
 def test_a_fenced_run_is_told_as_fenced(bench: Bench, told: Told):
     def is_overtaken() -> None:
         bench.clock.advance(5000)
