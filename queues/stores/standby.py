@@ -98,7 +98,10 @@ class ProcessStandby:
             self._table.remove(number)
 
     def _connect(self, patience_s: float) -> None:
-        with self._lock:
+        # The heartbeat must not wait while a run waits for the standby: its leases would end.
+        if not self._lock.acquire(blocking=patience_s > 0):
+            return
+        try:
             if self._pid != os.getpid():
                 self._begin()
             if self._line is not None and _has_ended(self._line):
@@ -108,6 +111,8 @@ class ProcessStandby:
                 self._line = self._connected()
             if self._line is None and time.monotonic() >= self._try_at_s:
                 self._line = self._started(patience_s)
+        finally:
+            self._lock.release()
 
     def _begin(self) -> None:
         # After a fork: the parent's table and its line are the parent's.

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -185,3 +186,15 @@ def test_a_strange_guest_is_shown_out(work: Work):
         assert line.recv(100) == b""
 
     assert work.is_renewed()
+
+
+def test_a_renewal_does_not_wait_while_a_run_waits_for_the_standby(valkey_url):
+    waiting = standby.ProcessStandby(valkey_url, "", f"onceq-test-{uuid.uuid4().hex}")
+    renewal = threading.Thread(target=waiting.renewed, args=(NOT_WATCHED, 0), daemon=True)
+
+    with waiting._lock:
+        renewal.start()
+        renewal.join(10)
+        is_waiting = renewal.is_alive()
+
+    assert not is_waiting
