@@ -34,7 +34,7 @@ from app.stores.history_backlog import HistoryBacklog
 from app.stores.http_idempotency import HttpIdempotencyStore
 from app.stores.limits import RateLimit, TaskLimit
 from app.stores.mongo import Mongo
-from app.stores.redis import RedisUnavailableError, connect
+from app.stores.redis import RedisUnavailableError, close, connect
 from app.stores.stores import Stores
 from app.tasks.registry import build_tasks
 from app.tasks.services import Services
@@ -149,7 +149,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in (preparing, writing):
             task.cancel()
         await asyncio.gather(preparing, writing, return_exceptions=True)
-        await context.redis.aclose()
+        await close(context.redis)
         if app.state.owns_queue:
             await context.queue.close_async()
         context.stores.close()

@@ -1,8 +1,8 @@
 """A real Valkey cluster on loopback: masters with all slots between them, and replicas."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,9 @@ class ValkeyCluster:
 
     def __init__(self, folder: Path, *, masters: int = 3, replicas: int = 0, options: Sequence[str] = ()) -> None:
         self._stack = ExitStack()
-        shared = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *options)
-        self.nodes = [self._node(folder / str(number), shared) for number in range(masters + replicas)]
+        self._folder = folder
+        self._shared = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *options)
+        self.nodes = [self._node(folder / str(number), self._shared) for number in range(masters + replicas)]
         self.masters, self.replicas = self.nodes[:masters], self.nodes[masters:]
 
     @staticmethod
@@ -77,6 +78,40 @@ class ValkeyCluster:
         """Make a node known to the first one."""
         bus_port = node.options[node.options.index("--cluster-port") + 1]
         self.ask(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
+
+    @contextmanager
+    def extended(self) -> Iterator[ValkeyServer]:
+        """One more master, which holds no slot yet."""
+        with self._node(self._folder / "fresh", self._shared) as fresh:
+            self.nodes.append(fresh)
+            self.meet(fresh)
+            self.wait_for(lambda: all(self._knows_all(node) for node in self.nodes))
+            self.wait_for(lambda: b"cluster_state:ok" in self.ask(fresh, "CLUSTER", "INFO"))
+            yield fresh
+            self.nodes.remove(fresh)
+
+    @contextmanager
+    def moving(self, slot: int, target: ValkeyServer) -> Iterator[None]:
+        """Move a slot to another node; inside, it is on its way, with its keys moved already."""
+        source = self.holder(slot)
+        ids = {node: self.id_of(node) for node in (source, target)}
+        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        self._migrate(slot, source, target)
+        yield
+        self._migrate(slot, source, target)
+        for node in (target, *(other for other in self.nodes if other is not target)):
+            self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+
+    def _migrate(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
+        while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def holder(self, slot: int) -> ValkeyServer:
+        """The master that holds a slot."""
+        ports = {node.port: node for node in self.nodes}
+        found = next(part for part in self.ask(self.nodes[0], "CLUSTER", "SLOTS") if part[0] <= slot <= part[1])
+        return ports[found[2][1]]
 
     def id_of(self, node: ValkeyServer) -> str:
         """The node's id."""

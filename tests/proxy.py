@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
@@ -12,11 +13,13 @@ class Proxy:
 
     Args:
         target_port: on loopback.
+        tls: what it asks of those that connect; None for plain connections.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self._target_port = target_port
+        self._tls = tls
         self._is_cut = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._started = threading.Event()
@@ -51,7 +54,7 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._ended.wait()

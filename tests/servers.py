@@ -186,6 +186,7 @@ class ValkeyServer(_Server):
         port: a free one when 0.
         fsync: how often the append-only file reaches the disk; `None` keeps nothing over a restart.
         options: more arguments for its command line.
+        password: what these options make it ask for, so that it is known when it is ready.
     """
 
     def __init__(
@@ -194,9 +195,11 @@ class ValkeyServer(_Server):
         port: int = 0,
         fsync: Literal["always", "everysec"] | None = "everysec",
         options: tuple[str, ...] = (),
+        password: str = "",
     ) -> None:
         super().__init__(data_dir, port)
         self._fsync = fsync
+        self._password = password
         self.options = options
 
     @property
@@ -215,7 +218,7 @@ class ValkeyServer(_Server):
         for attempt in range(attempts):
             port = self.port or free_port()
             self._launch(self._command(port))
-            if self._wait(partial(_answers_ping, port, self.pid)):
+            if self._wait(partial(answers_ping, port, self.pid, self._password)):
                 self.port = port
                 return
             if attempt == attempts - 1:
@@ -230,8 +233,9 @@ class ValkeyServer(_Server):
         return [str(get_binary_path()), *place, "--save", "", *keep, *self.options]
 
 
-def _answers_ping(port: int, pid: int) -> bool:
-    with redis.Redis(port=port, socket_timeout=2, socket_connect_timeout=2) as client:
+def answers_ping(port: int, pid: int, password: str = "") -> bool:
+    """Whether a Valkey, or a sentinel, is ready: that process, and no other, answers at the port."""
+    with redis.Redis(port=port, password=password or None, socket_timeout=2, socket_connect_timeout=2) as client:
         try:
             return bool(client.info("server")["process_id"] == pid)
         except redis.RedisError:  # not listening yet, or still loading its data

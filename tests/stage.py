@@ -26,17 +26,26 @@ class Stage:
 
     Args:
         backend: `memory`, `celery` or `dramatiq`.
-        redis_url: of the records, and of the marks that the tasks leave.
+        redis_url: of the records.
         broker_url: of the queues; the same Redis, or a RabbitMQ.
+        marks_url: of the marks that the tasks leave; None takes `redis_url`.
     """
 
-    def __init__(self, backend: str, redis_url: str, broker_url: str, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        backend: str,
+        redis_url: str,
+        broker_url: str,
+        options: dict[str, str] | None = None,
+        marks_url: str | None = None,
+    ) -> None:
         self.backend = backend
         self.redis_url = redis_url
         self.broker_url = broker_url
         self._options = options or {}
         self.running: Worker | None = None
-        self.ledger = redis.Redis.from_url(redis_url)
+        self.marks_url = marks_url or redis_url
+        self.ledger = redis.Redis.from_url(self.marks_url)
         self.program, self.queue = self.connect()
 
     def connect(self) -> tuple[Any, Queue]:
@@ -53,6 +62,7 @@ class Stage:
         return {
             "QUEUES_BACKEND": self.backend,
             "REDIS_URL": self.redis_url,
+            "MARKS_URL": self.marks_url,
             f"{self.backend.upper()}_BROKER_URL": self.broker_url,
             "PROGRAM_LEASE_S": str(LEASE_S),
             **({"CELERY_RESULT_BACKEND": self._options["result_backend"]} if self._options else {}),

@@ -7,9 +7,12 @@ from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-__all__ = ["Client", "RedisUnavailableError", "Script", "connect", "ping"]
+from queues.stores.connection import closed as close
+from queues.stores.connection import connected_async
+
+__all__ = ["Client", "RedisUnavailableError", "Script", "close", "connect", "ping"]
 
 TIMEOUT_S = 3.0
 MAX_CONNECTIONS = 64
@@ -25,7 +28,7 @@ def connect(url: str) -> Client:
     A broken connection is tried once more: after a restart of Redis every pooled connection is broken, and
     none of these scripts does harm when it runs twice.
     """
-    client: Client = Client.from_url(
+    client: Client = connected_async(
         url,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
@@ -50,7 +53,7 @@ class Script:
         """What the script returns."""
         try:
             return await self._run(keys=list(keys), args=list(args))
-        except (RedisError, OSError) as exc:
+        except (RedisError, RedisClusterException, OSError) as exc:
             raise RedisUnavailableError(f"Redis is unavailable: {exc}") from exc
 
 
@@ -62,5 +65,5 @@ async def ping(client: Client) -> None:
     """
     try:
         await client.ping()
-    except (RedisError, OSError) as exc:
+    except (RedisError, RedisClusterException, OSError) as exc:
         raise RedisUnavailableError(f"Redis is unavailable: {exc}") from exc

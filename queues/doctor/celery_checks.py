@@ -35,7 +35,7 @@ def celery_findings(application: Application) -> Iterator[Finding]:
 
 def broker_url(app: Any) -> str:
     """The app's broker; several URLs of one cluster are joined by semicolons."""
-    url = app.conf.broker_url
+    url = app.conf.broker_write_url
     return ";".join(url) if isinstance(url, (list, tuple)) else str(url or "")
 
 

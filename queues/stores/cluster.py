@@ -1,5 +1,6 @@
 """A cluster's client whose pipelines are cut at the nodes, so that one node that is away costs only its own part."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,15 +12,12 @@ from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.commands import CoreCommands
 from redis.event import EventDispatcher
 
-TRIES = 2
-"""Of a node whose connection broke: after a restart, every pooled connection of it is broken once."""
+TRIES = 4
+"""Of what was not answered for a reason that passes: after a restart, every pooled connection is broken once, and a
+slot that is on its way to another node takes no script."""
+PAUSE_S = 0.05
 KEY_AT = {"EVALSHA": 3, "EVAL": 3}
 """Which word is the key, where it is not the one after the command."""
-REDIRECTED = (
-    redis.exceptions.AskError,  # and MovedError
-    redis.exceptions.TryAgainError,
-    redis.exceptions.ClusterDownError,
-)
 AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -86,13 +84,14 @@ class NodePipeline(CoreCommands):
         left = [*range(len(commands))]
         for _ in range(TRIES):
             self._send(commands, left, replies)
-            left = [at for at in left if _is_broken(replies[at])]
+            for at in left:
+                if isinstance(replies[at], redis.exceptions.AskError):  # or MovedError
+                    replies[at] = self._alone(*commands[at])
+            left = [at for at in left if _passes(replies[at])]
             if not left:
                 break
+            time.sleep(PAUSE_S)
             self._cluster.look_around()
-        for at, reply in replies.items():
-            if isinstance(reply, REDIRECTED):
-                replies[at] = self._alone(*commands[at])
         ordered = [replies[at] for at in range(len(commands))]
         if raise_on_error:
             for reply in ordered:
@@ -128,6 +127,7 @@ class NodePipeline(CoreCommands):
             return exc
 
 
-def _is_broken(reply: Any) -> bool:
+def _passes(reply: Any) -> bool:
     is_refusal = isinstance(reply, (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError))
-    return isinstance(reply, redis.exceptions.ConnectionError) and not is_refusal
+    passing = (redis.exceptions.ConnectionError, redis.exceptions.TryAgainError)
+    return isinstance(reply, passing) and not is_refusal

@@ -51,6 +51,8 @@ def _is_worth_another() -> Callable[[Exception], bool]:
         nonlocal silences
         if isinstance(error, (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError)):
             return False  # the same login is refused again
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return False
         silences += isinstance(error, (redis.exceptions.TimeoutError, TimeoutError))
         return silences < 2
 
@@ -179,8 +181,12 @@ class Clients:
     def close(self) -> None:
         """Close the connections of this process; the next use opens new ones."""
         client = self._made.get(os.getpid(), self._given)
-        if client is not None:
-            client.close()
+        if client is None:
+            return
+        client.close()
+        manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+        if manager is not None:
+            manager.close()
 
 
 def masters(client: Client) -> list[redis.Redis]:
@@ -214,6 +220,14 @@ def connected_async(url: str, **more: Any) -> Any:
             return redis.asyncio.Redis(**_place(parts), **{"retry": retry, **options})
 
 
+async def closed(client: Any) -> None:
+    """Close what `connected_async` made; redis-py leaves the connections to the sentinels open."""
+    await client.aclose()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager is not None else ():
+        await sentinel.aclose()
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn any error of the driver into StoreUnavailableError, or one of its kinds."""
@@ -221,6 +235,11 @@ def translated() -> Iterator[None]:
         yield
     except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as exc:
         raise translation(exc) from exc
+
+
+def _is_forbidden(error: Exception) -> bool:
+    # Valkey tells a script's user in words alone.
+    return isinstance(error, redis.exceptions.NoPermissionError) or "ACL failure in script" in str(error)
 
 
 def translation(error: Exception) -> StoreUnavailableError:
@@ -238,8 +257,12 @@ def translation(error: Exception) -> StoreUnavailableError:
             return StoreUnavailableError(f"the sentinels name no master that lives: {service}")
         case redis.exceptions.AuthenticationError() | redis.exceptions.AuthorizationError():
             return StoreRefusedError(f"Redis refuses this login; mend the user or the password in the URL ({text})")
-        case redis.exceptions.NoPermissionError():
+        case redis.exceptions.ResponseError() if _is_forbidden(error):
             return StoreRefusedError(f"Redis forbids this user a command or a key; deploy/redis/users.acl ({text})")
+        case redis.exceptions.ConnectionError() if "CERTIFICATE_VERIFY_FAILED" in text:
+            return StoreRefusedError(
+                f"nobody vouches for Redis's certificate; name its authority in ssl_ca_certs ({text})"
+            )
         case redis.exceptions.OutOfMemoryError():
             return StoreFullError(f"Redis is full, and takes no new work until there is room ({text})")
         case redis.exceptions.ReadOnlyError():

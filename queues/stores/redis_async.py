@@ -11,7 +11,7 @@ from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, AsyncStore, WorkerInfo
 from queues.redis_url import Topology, read
 from queues.stores import scripts
-from queues.stores.connection import check_url, connected_async, translated
+from queues.stores.connection import check_url, closed, connected_async, translated
 from queues.stores.redis import RedisStore, worker_infos
 from queues.stores.scripts import Call, Keys
 from queues.stores.threaded import ThreadedStore
@@ -99,7 +99,7 @@ class AsyncRedisStore:
         await self._threaded.close()
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await client.aclose()
+            await closed(client)
 
     @property
     def _client(self) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -14,10 +15,13 @@ from queues.stores.memory import AsyncMemoryStore, MemoryStore
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import async_redis_store
 from tests.contract.operations import TTL_MS, ManualClock
+from tests.servers import ValkeyServer
 
 Store = MemoryStore | RedisStore
 
 
+ROOT = Path(__file__).parents[2]
+PASSWORD = "records-password"
 SERVERS = ("valkey", "cluster")
 
 
@@ -42,6 +46,19 @@ class Blocking:
         self._runner.close()
 
 
+@pytest.fixture(scope="session")
+def user_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the users of deploy/redis, as its user of the records."""
+    folder = tmp_path_factory.mktemp("users")
+    # As its README says, with the prefix of the tests.
+    text = (
+        (ROOT / "deploy/redis/users.acl").read_text().replace("change-me", PASSWORD).replace("~task_", "~test-*:task_")
+    )
+    (folder / "users.acl").write_text(text)
+    with ValkeyServer(folder / "data", fsync=None, options=("--aclfile", str(folder / "users.acl"))) as server:
+        yield server.url.replace("://", f"://onceq:{PASSWORD}@")
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -59,7 +76,10 @@ def store(request: pytest.FixtureRequest, clock: ManualClock, key_prefix: str) -
         yield MemoryStore(clock)
         return
     if request.param in SERVERS:
-        made = RedisStore(url_of(request, request.param), prefix=key_prefix, now_ms=clock.now_ms)
+        # The plain server as the user that deploy/redis makes: what it lacks, a test shows.
+        is_plain = request.param == "valkey"
+        url = request.getfixturevalue("user_url") if is_plain else url_of(request, request.param)
+        made = RedisStore(url, prefix=key_prefix, now_ms=clock.now_ms)
     else:
         made = RedisStore(client=fakeredis.FakeRedis(), prefix=key_prefix, now_ms=clock.now_ms)
     yield made

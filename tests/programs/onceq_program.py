@@ -22,7 +22,7 @@ def ledger() -> redis.Redis:
     """A connection of this process to the Redis that holds the marks."""
     if getattr(_local, "pid", None) != os.getpid():
         _local.pid = os.getpid()
-        _local.client = redis.Redis.from_url(os.environ["REDIS_URL"])
+        _local.client = redis.Redis.from_url(os.environ.get("MARKS_URL") or os.environ["REDIS_URL"])
     return _local.client
 
 
@@ -169,6 +169,15 @@ def holds_the_interpreter(name: str, seconds: int) -> str:
     mark(name, "began")
     # PyDLL does not release the interpreter lock: no other thread of this process runs meanwhile.
     ctypes.PyDLL(None).sleep(seconds)
+    mark(name, "done")
+    return name
+
+
+@tasks.task(queue="slow", once=Once(lease=10 * LEASE_S))
+def kept(name: str, seconds: float) -> str:
+    """As `spins`, with a lease that outlasts a failover."""
+    mark(name, "began")
+    time.sleep(seconds)
     mark(name, "done")
     return name
 

@@ -108,6 +108,9 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         task_track_started=result_backend is not None,
         task_ignore_result=result_backend is None,
         broker_connection_retry_on_startup=True,
+        # Celery's own reading of CELERY_BROKER_URL wins over its broker_url, and knows no form of ours.
+        broker_read_url=broker,
+        broker_write_url=broker,
         broker_transport_options={**_transport_options(url), **transport_options},
         worker_send_task_events=True,
         timezone="UTC",

@@ -59,7 +59,7 @@ def records_url(app: Celery) -> str:
     own = app.conf.get("idempotency_url") or os.environ.get("REDIS_URL")
     if own:
         return str(own)
-    broker_url = from_kombu(str(app.conf.broker_url or ""), app.conf.broker_transport_options or {})
+    broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
     if broker_url is not None:
         return broker_url
     msg = "IdempotentTask needs a Redis for its records: set the app's idempotency_url, or REDIS_URL"

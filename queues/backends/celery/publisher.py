@@ -40,7 +40,7 @@ class CeleryPublisher:
         self._tasks = tasks
         self._stopping = stopping
         self._envelopes = Envelopes(app)
-        broker_url = from_kombu(str(app.conf.broker_url or ""), app.conf.broker_transport_options or {})
+        broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
         self._is_in_store = broker_url is not None and is_same_redis(broker_url, store_url)
 
     def publish(self, message: Message, delay_ms: int = 0) -> None:
@@ -98,7 +98,7 @@ class CeleryPublisher:
 
     @cached_property
     def _is_redis(self) -> bool:
-        return str(self.app.conf.broker_url or "").startswith(("redis", "rediss", "unix", "sentinel"))
+        return str(self.app.conf.broker_write_url or "").startswith(("redis", "rediss", "unix", "sentinel"))
 
     @cached_property
     def _transport_options(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from queues.stores.redis import RedisStore
+from tests.cluster import ValkeyCluster
 from tests.integration.cli.conftest import LEASE_MS, Run, Shop
 from tests.servers import ValkeyServer
 from tests.stage import eventually
@@ -148,6 +149,22 @@ def test_a_cluster_node_is_broken(tmp_path: Path, examine: Examine) -> None:
             eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
 
         assert examine(url=node.url)["records-cluster"] == "broken"
+
+
+def test_each_master_of_a_cluster_is_examined(cluster: ValkeyCluster, queues: Run) -> None:
+    ended = queues("doctor", "--json", "--redis-url", cluster.url, "--prefix", "")
+
+    seen = [finding["seen"] for finding in ended.document["findings"] if finding["check"] == "records-cluster"]
+    ports = [f"127.0.0.1:{node.port}" for node in cluster.masters]
+    assert sorted(seen) == sorted(f"{port}: cluster_state is ok" for port in ports)
+
+
+def test_a_server_that_waits_for_replicas_that_are_not_there_is_broken(server: redis.Redis, examine: Examine) -> None:
+    server.config_set("min-replicas-to-write", "1")
+    found = examine()
+    server.config_set("min-replicas-to-write", "0")
+
+    assert found["records-replicas"] == "broken"
 
 
 def test_what_a_managed_server_hides_cannot_be_seen_and_is_no_failure(

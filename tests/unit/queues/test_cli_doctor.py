@@ -125,3 +125,31 @@ def application(once: Once) -> Application:
     def charge(order: str) -> None: ...
 
     return Application("celery", tuple(tasks), None, "redis://127.0.0.1", "")
+
+
+ONLINE = {"slave0": {"ip": "10.0.0.2", "port": 6379, "state": "online", "lag": 0}}
+BEHIND = {"slave0": {"ip": "10.0.0.2", "port": 6379, "state": "online", "lag": 90}}
+
+
+def test_a_replica_that_is_silent_is_told() -> None:
+    facts = ServerFacts({**SOUND, **BEHIND})
+
+    found = [f.severity for f in server_findings(facts, "records") if f.check == "records-replicas"]
+    assert Severity.WARNING in found
+
+
+@pytest.mark.parametrize(
+    ("info", "config", "severity"),
+    [
+        ({}, {}, "broken"),
+        (ONLINE, {}, "note"),
+        (ONLINE, {"min-replicas-to-write": "1"}, "good"),
+        (ONLINE, None, "good"),
+    ],
+)
+def test_the_replicas_that_a_task_waits_for_are_held_against_those_that_there_are(
+    info: dict[str, Any], config: dict[str, str] | None, severity: str
+) -> None:
+    servers = [ServerFacts({**SOUND, **info}, config), ServerFacts({**SOUND, **ONLINE, "slave1": ONLINE["slave0"]}, {})]
+
+    assert severities(task_findings(application(Once(replicas=1)), servers))["task-replicas"] == severity

@@ -1,0 +1,62 @@
+"""Workers of both task systems whose records are on a cluster, or behind sentinels that fail over."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import ValkeyCluster
+from tests.integration.topology.conftest import Begun
+from tests.sentinels import Sentinels
+from tests.stage import eventually
+
+PATIENCE_S = 60.0
+KINDS = ["celery", "dramatiq"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_on_a_cluster_serve_a_worker_whose_queues_are_elsewhere(
+    cluster: ValkeyCluster, begun: Begun, name, kind
+):
+    stage, _ = begun(kind, cluster.url)
+
+    handles = [stage.program.echo.send(f"{name}-{number}", number) for number in range(20)]
+    again = stage.program.echo.send(f"{name}-3", 3)
+    results = [handle.result(timeout=PATIENCE_S) for handle in handles]
+    failed = stage.program.fails.send(name, 1).result(timeout=PATIENCE_S)
+
+    assert results == [*range(20)]
+    assert again.id == handles[3].id
+    assert [stage.effects(f"{name}-{number}") for number in range(20)] == [["ran"]] * 20
+    assert failed == "succeeded in attempt 2"
+    assert stage.queue.unfinished() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failover_by_sentinels_costs_no_outcome(tmp_path: Path, begun: Begun, name: str, kind: str):
+    with Sentinels(tmp_path / "sentinels") as sentinels:
+        stage, _ = begun(kind, sentinels.url)
+        handle = stage.program.kept.send(name, 2.5)
+        eventually(lambda: stage.effects(name), within_s=PATIENCE_S)
+        eventually(sentinels.is_in_step, within_s=PATIENCE_S)
+
+        sentinels.master.kill()
+        eventually(lambda: sentinels.master_port() == sentinels.replica.port, within_s=PATIENCE_S)
+        result = handle.result(timeout=PATIENCE_S)
+        after = stage.program.echo.send(f"{name}-after", 1).result(timeout=PATIENCE_S)
+
+        assert (result, after) == (name, 1)
+        assert stage.effects(name) == ["began", "done"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_master_behind_sentinels_holds_records_and_queues(tmp_path: Path, begun: Begun, name: str, kind: str):
+    with Sentinels(tmp_path / "sentinels", password="p@ss+word", sentinel_password="other/word") as sentinels:
+        stage, _ = begun(kind, sentinels.url, sentinels.url)
+
+        handle = stage.program.echo.send(name, "there")
+
+        assert handle.result(timeout=PATIENCE_S) == "there"
+        assert stage.queue.backend._is_in_store
