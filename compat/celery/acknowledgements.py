@@ -1,0 +1,85 @@
+"""One thread that tells the broker which messages are done, many in one round trip, until the broker has heard it."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from compat.celery.broker import BROKER_ERRORS
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 0.5
+FLUSH_S = 10.0
+"""How long the end of a worker waits for a broker that does not answer; its messages are then delivered again."""
+
+
+class Acknowledgements:
+    """Takes acknowledgements from any thread. While the broker is away they are kept, and told again."""
+
+    def __init__(self) -> None:
+        self._done: list[Any] = []
+        self._refused: list[tuple[Any, bool]] = []
+        self._changed = threading.Condition()
+        self._stop_at_s: float | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; harmless when it runs."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="acknowledgements", daemon=True)
+            self._thread.start()
+
+    def add(self, message: Any) -> None:
+        """The message is done."""
+        with self._changed:
+            self._done.append(message)
+            self._changed.notify()
+
+    def refuse(self, message: Any, *, requeue: bool) -> None:
+        """The message goes back to its queue, or to the dead letters."""
+        with self._changed:
+            self._refused.append((message, requeue))
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Tell what is left, and end."""
+        with self._changed:
+            self._stop_at_s = time.monotonic() + FLUSH_S
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._done and not self._refused and self._stop_at_s is None:
+                    self._changed.wait()
+                done, self._done = self._done, []
+                refused, self._refused = self._refused, []
+            if not done and not refused:
+                return
+            try:
+                self._tell(done, refused)
+            except BROKER_ERRORS as exc:
+                logger.warning("The broker did not hear what was acknowledged; trying again: %r", exc)
+                self._done = done + self._done
+                self._refused = refused + self._refused
+                if self._stop_at_s is not None and time.monotonic() > self._stop_at_s:
+                    return
+                time.sleep(RETRY_S)
+
+    def _tell(self, done: list[Any], refused: list[tuple[Any, bool]]) -> None:
+        by_consumer: dict[int, list[Any]] = {}
+        for message in done:
+            by_consumer.setdefault(id(message.read_through), []).append(message)
+        for messages in by_consumer.values():
+            messages[0].read_through.ack_all(messages)
+            done[:] = [message for message in done if message not in messages]
+        while refused:
+            message, requeue = refused[0]
+            if requeue:
+                message.read_through.requeue([message])
+            else:
+                message.read_through.nack(message)
+            refused.pop(0)

@@ -1,0 +1,1 @@
+"""Dramatiq's brokers, as a Celery application needs them."""

@@ -1,0 +1,1 @@
+"""Prefork: the processes that run tasks, one task at a time each."""

@@ -1,0 +1,34 @@
+"""The worker: Celery's own life cycle and remote control, our readers, and our processes.
+
+Celery's `WorkController` and `Consumer` keep the order in which things start and stop, the signals, rate limits,
+timers, revocation, events and the mailbox. They read through `compat.celery.consumer.TaskConsumer` and, with
+`-P prefork`, run tasks in `compat.celery.processes.prefork.ProcessPool`.
+"""
+
+from typing import Any
+
+from celery.apps import worker
+from celery.concurrency import prefork
+from celery.worker import consumer
+
+from compat.celery.processes.prefork import ProcessPool
+
+
+class Worker(worker.Worker):
+    """Celery's worker program."""
+
+    pool_cls: Any
+
+    def on_init_blueprint(self) -> None:
+        """Take our processes where Celery would take billiard's."""
+        super().on_init_blueprint()
+        if self.pool_cls is prefork.TaskPool:
+            self.pool_cls = ProcessPool
+
+
+class Consumer(consumer.Consumer):
+    """Celery's consumer of tasks."""
+
+    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        """Acknowledge at once: it only leaves a note for a thread, and a thread of the pool may call it."""
+        return p(*args, **kwargs)

@@ -1,0 +1,136 @@
+"""A Celery application with a task for each thing that the two sides are compared in; `COMPAT_SIDE` says who runs it.
+
+Tasks leave marks in a Redis list of their own, so that a test sees each run, also one that was killed.
+"""
+
+import os
+import time
+from typing import Any
+
+import celery
+import redis
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+
+import compat.celery
+
+SIDE = os.environ.get("COMPAT_SIDE", "shim")
+SIDES = {"celery": celery.Celery, "shim": compat.celery.Celery}
+ledger = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+app = SIDES[SIDE]("compat_program", broker=os.environ["BROKER_URL"], backend=os.environ["REDIS_URL"])
+app.conf.update(
+    result_extended=True,
+    task_track_started=True,
+    accept_content=["json", "msgpack", "yaml", "pickle"],
+    result_accept_content=["json", "pickle"],
+    broker_connection_retry_on_startup=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+)
+
+
+def mark(name: str, text: object) -> int:
+    """Note a run under a name; returns how many notes the name has."""
+    return int(ledger.rpush(f"marks:{name}", str(text)))  # type: ignore[arg-type] # redis-py: also awaitable
+
+
+@app.task
+def add(x: Any, y: Any) -> Any:
+    return x + y
+
+
+@app.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@app.task
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+@app.task
+def note(name: str, text: str = "run") -> int:
+    return mark(name, text)
+
+
+@app.task
+def note_failure(request: Any, error: Any, traceback: Any, name: str) -> None:
+    mark(name, f"{type(error).__name__}: {error}")
+
+
+@app.task
+def sleep_and_note(name: str, seconds: float) -> None:
+    mark(name, "begin")
+    time.sleep(seconds)
+    mark(name, "end")
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def late(name: str, seconds: float) -> str:
+    mark(name, "begin")
+    time.sleep(seconds)
+    return "done"
+
+
+@app.task(bind=True, acks_late=True)
+def reject(self: Any, name: str, requeue: bool) -> str:
+    if mark(name, self.request.delivery_info["redelivered"]) == 1:
+        raise Reject("not now", requeue=requeue)
+    return "second"
+
+
+@app.task(bind=True)
+def ignore(self: Any, name: str) -> None:
+    mark(name, "run")
+    self.update_state(state="KEPT", meta={"by": name})
+    raise Ignore
+
+
+@app.task(bind=True, max_retries=3)
+def flaky(self: Any, name: str, failures: int) -> int:
+    if mark(name, self.request.retries) <= failures:
+        raise self.retry(countdown=0.1)
+    return int(self.request.retries)
+
+
+@app.task(soft_time_limit=1)
+def soft(name: str) -> str:
+    try:
+        time.sleep(30)
+    except SoftTimeLimitExceeded:
+        mark(name, "told")
+        return "cleaned"
+    return "slept"
+
+
+@app.task(time_limit=1)
+def hard() -> None:
+    time.sleep(30)
+
+
+@app.task
+def die() -> None:
+    os._exit(7)
+
+
+@app.task(bind=True)
+def describe(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    request = self.request
+    return {
+        "args": args,
+        "kwargs": kwargs,
+        "headers": request.headers,
+        "retries": request.retries,
+        "priority": request.delivery_info["priority"],
+        "routing_key": request.delivery_info["routing_key"],
+        "exchange": request.delivery_info["exchange"],
+        "redelivered": request.delivery_info["redelivered"],
+        "correlation_id": request.correlation_id == request.id,
+        "root_id": request.root_id == request.id,
+        "timelimit": request.timelimit,
+    }
+
+
+@app.task(bind=True)
+def replace(self: Any, x: int) -> Any:
+    raise self.replace(add.s(x, 100))
