@@ -1,11 +1,12 @@
 """Runs Celery's own integration tests against a worker process: a shim worker, or, with `--real`, a Celery worker.
 
-    python -m tests.compat.celery_suite PATH_TO_UNPACKED_SDIST [--real] [--compare] [-k EXPRESSION] [FILE...]
+    python -m tests.compat.celery_suite PATH_TO_SDIST [--real] [--compare] [--embedded] [-k EXPRESSION] [FILE ...]
 
 The tests stay where they are; the application that they get is made by `compat.celery.Celery`, and the worker that they
 share is `python -m compat.celery worker`. `--compare` runs both sides and lists what passes on Celery and fails here.
 The last line is `celery suite: PASSED/TOTAL`; skipped tests are not counted. The broker and the results are in a Valkey
-that is started for it.
+that is started for it. Some of the tests look into Celery's own worker object, which must then be in their process:
+`--embedded` starts the worker there, as `celery.contrib.testing` does.
 """
 
 import argparse
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> int:
     """Run the suite; exit status 0 when nothing failed, or, comparing, when nothing failed here alone."""
-    options = _parser().parse_args()
+    options = _parser().parse_intermixed_args()
     sdist = options.sdist.resolve()
     if not (sdist / INTEGRATION / "tasks.py").exists():
         sys.stderr.write(
@@ -33,7 +34,7 @@ def main() -> int:
         )
         return 64
     sides = ["real", "shim"] if options.compare else ["real" if options.real else "shim"]
-    outcomes = {side: run(sdist, side, options.files, options.k, options.timeout) for side in sides}
+    outcomes = {side: run(sdist, side, options) for side in sides}
     for side, found in outcomes.items():
         report(side, found)
     if options.compare:
@@ -50,12 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="*", help="of t/integration, such as test_canvas.py; all of them by default")
     parser.add_argument("--real", action="store_true", help="a Celery worker, for the baseline")
     parser.add_argument("--compare", action="store_true", help="both, and the difference")
+    parser.add_argument("--embedded", action="store_true", help="the worker in the test process")
     parser.add_argument("-k", metavar="EXPRESSION", default="", help="which tests, as pytest has it")
     parser.add_argument("--timeout", type=int, default=60, metavar="SECONDS", help="for each test")
     return parser
 
 
-def run(sdist: Path, side: str, files: list[str], expression: str, timeout_s: int) -> dict[str, str]:
+def run(sdist: Path, side: str, options: argparse.Namespace) -> dict[str, str]:
     """The outcome of each test: passed or failed."""
     with tempfile.TemporaryDirectory(prefix="celery-suite-") as folder, ValkeyServer(Path(folder, "valkey")) as server:
         home = Path(folder, "home")
@@ -72,11 +74,13 @@ def run(sdist: Path, side: str, files: list[str], expression: str, timeout_s: in
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(server.port),
             "SUITE_SIDE": side,
+            "WORKER_LOGLEVEL": "INFO",  # as Celery's own CI has it; some tests read the log
             "SUITE_FOLDER": folder,
-            "SUITE_TIMEOUT_S": str(timeout_s),
+            "SUITE_TIMEOUT_S": str(options.timeout),
+            "SUITE_EMBEDDED": "yes" if options.embedded else "",
         }
-        targets = [f"{INTEGRATION}/{name}" for name in files] or [INTEGRATION]
-        chosen = ["-k", expression] if expression else []
+        targets = [f"{INTEGRATION}/{name}" for name in options.files] or [INTEGRATION]
+        chosen = ["-k", options.k] if options.k else []
         arguments = [
             "-p",
             "tests.compat.suite_plugin",

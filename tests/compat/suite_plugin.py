@@ -67,7 +67,8 @@ def _wait_until_ready(app: Any, process: subprocess.Popen[bytes], hostname: str)
 
 
 testing_app.TestApp = shim_app
-testing_worker.start_worker = worker_process
+if not os.environ["SUITE_EMBEDDED"]:
+    testing_worker.start_worker = worker_process
 
 
 def pytest_configure(config: pytest.Config) -> None:

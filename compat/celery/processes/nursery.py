@@ -9,15 +9,17 @@ import select
 import signal
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from celery import platforms
 
 from compat.celery.processes.child import Share, serve
+from compat.celery.processes.member import Member
 
 NOTICE = struct.Struct("!cIi")
-"""Kind (`b` for born, `g` for gone), process id, exit status: negative for a signal's number."""
+"""Kind, process id, exit status: negative for a signal's number."""
 ORDER = struct.Struct("!I")
 """The index of the child to fork; its connection travels beside it."""
 BORN, GONE = b"b", b"g"
@@ -39,29 +41,42 @@ class Nursery:
             _Forker(theirs, app, hostname, share).run()
         theirs.close()
         self._buffer = bytearray()
+        self._unborn: deque[Member] = deque()
+        self._born: dict[int, Member] = {}
 
     def fileno(self) -> int:
         """Readable when there are notices."""
         return self._connection.fileno()
 
-    def fork(self, index: int) -> socket.socket:
-        """Order a child; returns our end of its connection. Notices tell its process id, in the order of the orders."""
+    @property
+    def members(self) -> list[Member]:
+        """The children, and those that are ordered."""
+        return [*self._born.values(), *self._unborn]
+
+    def fork(self, index: int) -> Member:
+        """Order a child. It has a process id when its notice has come."""
         ours, theirs = socket.socketpair()
         socket.send_fds(self._connection, [ORDER.pack(index)], [theirs.fileno()])
         theirs.close()
-        return ours
+        member = Member(ours)
+        self._unborn.append(member)
+        return member
 
-    def notices(self) -> Iterator[tuple[bytes, int, int]]:
-        """What happened since the last time: kind, process id, exit status."""
+    def gone(self) -> Iterator[tuple[Member, int]]:
+        """The children that have ended since the last time, and their exit status."""
         try:
             while data := self._connection.recv(4096, socket.MSG_DONTWAIT):
                 self._buffer += data
         except BlockingIOError:
             pass
         while len(self._buffer) >= NOTICE.size:
-            notice = NOTICE.unpack_from(self._buffer)
+            kind, pid, status = NOTICE.unpack_from(self._buffer)
             del self._buffer[: NOTICE.size]
-            yield notice
+            if kind == BORN:
+                member = self._born[pid] = self._unborn.popleft()
+                member.pid = pid
+            else:
+                yield self._born.pop(pid), status
 
     def close(self) -> None:
         """End the nursery; its children end with it."""

@@ -21,12 +21,14 @@ from compat.celery.processes.child import Share
 from compat.celery.processes.frames import packed
 from compat.celery.processes.job import Job
 from compat.celery.processes.member import Member
-from compat.celery.processes.nursery import BORN, Nursery
+from compat.celery.processes.nursery import Nursery
 
 logger = get_logger(__name__)
 
 KILL_AFTER_S = 0.1
 """A child that does not end at SIGTERM gets SIGKILL; billiard's own figure."""
+END_S = 5.0
+"""How long idle children may take to end."""
 REBIRTH_S = 1.0
 """The pause after a child that ended before it was ready: it may be unable to start at all."""
 
@@ -43,31 +45,40 @@ class ProcessPool(BasePool):
         self._numbers = itertools.count(1)
         self._indexes = itertools.count(1)
         self._target = self.limit or 0
-        self._unborn: deque[Member] = deque()
-        self._members: dict[int, Member] = {}
         self._waiting: deque[Job] = deque()
-        self._nursery: Nursery | None = None
-        self._hub: Any = None
+        self._nurseries: list[Nursery] = []
+        self._loop: Any = None
+
+    @property
+    def _hub(self) -> Any:
+        return self._loop or get_event_loop()
+
+    @property
+    def _members(self) -> list[Member]:
+        return [member for nursery in self._nurseries for member in nursery.members]
 
     def on_start(self) -> None:
-        """Fork the nursery, and the children from it."""
+        """Fork the nursery, and order the children."""
         app, hostname = self.options["initargs"]
-        self._nursery = Nursery(app, hostname, self._share)
+        self._nurseries.append(Nursery(app, hostname, self._share))
+        if self._loop is not None:
+            self._loop.add_reader(self._nurseries[-1], self._on_notices)
         for _ in range(self._target):
             self._add()
 
     def register_with_event_loop(self, loop: Any) -> None:
         """Watch the nursery and the children."""
-        self._hub = loop
-        loop.add_reader(self._nursery, self._on_notices)
-        for member in self._all():
+        self._loop = loop
+        for nursery in self._nurseries:
+            loop.add_reader(nursery, self._on_notices)
+        for member in self._members:
             if not member.is_closed:
                 loop.add_reader(member, self._on_frames, member)
 
     def did_start_ok(self) -> bool:
-        """Whether a child is alive."""
+        """Whether there are children."""
         self._on_notices()
-        return bool(self._all()) or self._target == 0
+        return bool(self._members) or self._target == 0
 
     def on_apply(
         self, target: Any, args: Any, kwargs: Any, *, soft_timeout: Any = None, timeout: Any = None, **options: Any
@@ -88,7 +99,7 @@ class ProcessPool(BasePool):
 
     def _dispatch(self) -> None:
         while self._waiting:
-            member = next((m for m in self._members.values() if m.is_idle), None)
+            member = next((member for member in self._members if member.is_idle), None)
             if member is None:
                 return
             job = self._waiting.popleft()
@@ -105,11 +116,10 @@ class ProcessPool(BasePool):
             job.accept(member.pid)
 
     def _watch(self, member: Member, job: Job) -> None:
-        hub = self._hub or get_event_loop()
         if job.soft_limit_s:
-            job.timers.append(hub.call_later(job.soft_limit_s, self._on_soft_limit, member, job))
+            job.timers.append(self._hub.call_later(job.soft_limit_s, self._on_soft_limit, member, job))
         if job.hard_limit_s:
-            job.timers.append(hub.call_later(job.hard_limit_s, self._on_hard_limit, member, job))
+            job.timers.append(self._hub.call_later(job.hard_limit_s, self._on_hard_limit, member, job))
 
     def _on_soft_limit(self, member: Member, job: Job) -> None:
         if member.job is job and not job.is_ended:
@@ -122,7 +132,7 @@ class ProcessPool(BasePool):
         job.fail(TimeLimitExceeded(job.hard_limit_s))
         job.time_out(soft=False)
         member.signal(signal.SIGTERM)
-        (self._hub or get_event_loop()).call_later(KILL_AFTER_S, member.signal, signal.SIGKILL)
+        self._hub.call_later(KILL_AFTER_S, member.signal, signal.SIGKILL)
 
     def _on_frames(self, member: Member) -> None:
         for ended in member.read():
@@ -135,54 +145,45 @@ class ProcessPool(BasePool):
         self._dispatch()
 
     def _on_notices(self) -> None:
-        for kind, pid, status in self._nursery.notices() if self._nursery else ():
-            if kind == BORN:
-                member = self._unborn.popleft()
-                member.pid = pid
-                self._members[pid] = member
-            else:
-                self._on_gone(self._members.pop(pid), status)
+        for nursery in list(self._nurseries):
+            for member, status in nursery.gone():
+                self._on_gone(member, status)
+            if nursery is not self._nurseries[-1] and not nursery.members:
+                self._close(nursery)
         self._dispatch()
 
     def _on_gone(self, member: Member, status: int) -> None:
         self._on_frames(member)
-        job = member.job
+        job, member.job = member.job, None
         if job is not None:
-            member.job = None
             self._release()
             if job.terminated_by is not None:
                 job.fail(Terminated(-status if status < 0 else job.terminated_by))
             else:
-                text = f"Worker exited prematurely: {human_status(status)} Job: {job.number}."
-                job.fail(WorkerLostError(text))
+                job.fail(WorkerLostError(f"Worker exited prematurely: {human_status(status)} Job: {job.number}."))
         self._unwatch(member)
         member.close()
-        if self._state in (None, self.RUN) and len(self._all()) < self._target:
+        if self._state in (None, self.RUN):
             if member.was_ready:
                 self._add()
             else:
                 logger.error("A child process ended before it was ready: %s", human_status(status))
-                (self._hub or get_event_loop()).call_later(REBIRTH_S, self._add)
+                self._hub.call_later(REBIRTH_S, self._add)
 
     def _add(self) -> None:
-        if self._nursery is None or len(self._all()) >= self._target:
+        if not self._nurseries or len(self._nurseries[-1].members) >= self._target:
             return
-        index = next(self._indexes)
-        member = Member(self._nursery.fork(index))
-        self._unborn.append(member)
-        if self._hub is not None:
-            self._hub.add_reader(member, self._on_frames, member)
+        member = self._nurseries[-1].fork(next(self._indexes))
+        if self._loop is not None:
+            self._loop.add_reader(member, self._on_frames, member)
 
     def _unwatch(self, member: Member) -> None:
-        if self._hub is not None and member.fileno() >= 0:
-            self._hub.remove(member.fileno())
+        if self._loop is not None and member.fileno() >= 0:
+            self._loop.remove(member.fileno())
 
     def _release(self) -> None:
         if self._semaphore is not None and self._state in (None, self.RUN):
             self._semaphore.release()
-
-    def _all(self) -> list[Member]:
-        return [*self._members.values(), *self._unborn]
 
     def flush(self) -> None:
         """Forget the requests that no child has; their messages go back to their queues."""
@@ -190,9 +191,9 @@ class ProcessPool(BasePool):
 
     def terminate_job(self, pid: int, signal: int | None = None) -> None:
         """Kill a child; the others go on."""
-        member = self._members.get(pid)
-        if member is not None:
-            member.signal(signal or 15)
+        for member in self._members:
+            if member.pid == pid:
+                member.signal(signal or 15)
 
     def grow(self, n: int = 1) -> None:
         """Add children."""
@@ -208,7 +209,7 @@ class ProcessPool(BasePool):
         Raises:
             ValueError: fewer are idle.
         """
-        idle = [member for member in self._members.values() if member.is_idle][:n]
+        idle = [member for member in self._members if member.is_idle][:n]
         for member in idle:
             self._target -= 1
             if self._semaphore is not None:
@@ -218,6 +219,12 @@ class ProcessPool(BasePool):
             msg = "Can't shrink pool. All processes busy!"
             raise ValueError(msg)
 
+    def restart(self) -> None:
+        """Replace every child, after the task that it runs, by one with the modules that are loaded now."""
+        for member in self._members:
+            member.retire()
+        self.on_start()
+
     def on_close(self) -> None:
         """Start no other task."""
         self.flush()
@@ -226,14 +233,14 @@ class ProcessPool(BasePool):
         """Wait for the tasks that run, then end the children."""
         self.flush()
         self._state = self.CLOSE
-        while any(member.job is not None for member in self._members.values()):
+        while any(member.job is not None for member in self._members):
             self._turn()
         self._end()
 
     def on_terminate(self) -> None:
         """End the children with what they run."""
         self._state = self.TERMINATE
-        for member in self._members.values():
+        for member in self._members:
             member.signal(signal.SIGTERM)
         deadline_s = time.monotonic() + 1
         while self._members and time.monotonic() < deadline_s:
@@ -242,27 +249,30 @@ class ProcessPool(BasePool):
 
     def _turn(self) -> None:
         """What the event loop does, while it does not run."""
-        if self._hub is not None:
-            self._hub.fire_timers()
-        sources: list[Any] = [self._nursery, *(member for member in self._members.values() if not member.is_closed)]
+        if self._loop is not None:
+            self._loop.fire_timers()
+        members = [member for member in self._members if not member.is_closed]
+        sources: list[Nursery | Member] = [*self._nurseries, *members]
         readable, _, _ = select.select(sources, [], [], 0.1)
-        for member in readable:
-            if isinstance(member, Member):
+        for member in members:
+            if member in readable:
                 self._on_frames(member)
         self._on_notices()
 
     def _end(self) -> None:
-        if self._nursery is None:
-            return
-        for member in self._all():
+        for member in self._members:
             member.retire()
-        deadline_s = time.monotonic() + 5
+        deadline_s = time.monotonic() + END_S
         while self._members and time.monotonic() < deadline_s:
             self._turn()
-        if self._hub is not None:
-            self._hub.remove(self._nursery.fileno())
-        self._nursery.close()
-        self._nursery = None
+        for nursery in list(self._nurseries):
+            self._close(nursery)
+
+    def _close(self, nursery: Nursery) -> None:
+        if self._loop is not None:
+            self._loop.remove(nursery.fileno())
+        self._nurseries.remove(nursery)
+        nursery.close()
 
     @property
     def num_processes(self) -> int:
@@ -273,7 +283,7 @@ class ProcessPool(BasePool):
         return {
             "implementation": f"{type(self).__module__}:{type(self).__name__}",
             "max-concurrency": self.limit,
-            "processes": sorted(self._members),
+            "processes": sorted(member.pid for member in self._members if member.pid),
             "max-tasks-per-child": self._share.max_tasks or "N/A",
             "put-guarded-by-semaphore": self.putlocks,
             "timeouts": (self.options.get("soft_timeout") or 0, self.options.get("timeout") or 0),

@@ -41,7 +41,9 @@ class CeleryPublisher:
         self._stopping = stopping
         self._envelopes = Envelopes(app)
         broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
-        self._is_in_store = broker_url is not None and is_same_redis(broker_url, store_url)
+        # An app with an AMQP class of its own does not put its messages where Celery's transport would.
+        is_celerys = app.amqp_cls == Celery.amqp_cls
+        self._is_in_store = is_celerys and broker_url is not None and is_same_redis(broker_url, store_url)
 
     def publish(self, message: Message, delay_ms: int = 0) -> None:
         """Put the message on its queue; a delay is Celery's own countdown."""
