@@ -15,6 +15,17 @@ async def read(path: str) -> dict[str, object]:
     return {"path": path}
 
 
+@tasks.task(soft_time_limit=5, time_limit=7.5, rate_limit="10/s", concurrency=queues.Concurrency(3, per="path"))
+def scrape(path: str) -> int:
+    return len(path)
+
+
+@tasks.task(concurrency=2)
+def convert(path: str) -> int:
+    return len(path)
+
+
+reveal_type(scrape.send("x"))  # R: queues.handle.Handle
 reveal_type(add)  # R: queues.task.Task[[a: int, b: int =], int]
 reveal_type(add(1))  # R: int
 reveal_type(add.send(1, b=2))  # R: queues.handle.Handle

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from queues import Concurrency, Once, State, Tasks, current, errors
+from queues import Concurrency, State, current, errors
 from queues.disposition import Deferred, Done, Failed, Retrying
 from queues.idempotency.state import Cancel
-from queues.limits.concurrency import Slot, SlotAnswer
+from queues.limits.concurrency import Slot, SlotAnswer, Slots
 from queues.limits.gate import STORE_AWAY_WAIT_MS
+from queues.limits.rate import Turn
 from queues.message import Message
 from tests.unit.queues.bench import LEASE_S, Bench, until
 
@@ -102,6 +103,52 @@ def test_a_run_that_finds_no_slot_waits_until_one_is_freed(bench: Bench, error: 
     assert bench.executor.execute(other) == Done(2)
     if error is None:
         assert bench.state(message) is State.COMPLETED
+
+
+def test_a_run_that_finds_no_slot_takes_no_turn(bench: Bench):
+    def holds(number: int) -> None:
+        if number == 1:
+            bench.clock.advance(1_000)
+            bench.executor.execute(bench.admitted(task, 2))
+
+    task = bench.task(holds, concurrency=1, rate_limit="1/s")
+    bench.executor.execute(bench.admitted(task, 1))
+
+    assert 375 <= bench.published[0][1] <= 625
+    assert bench.executor.execute(bench.admitted(task, 3)) == Done(None)
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_an_ended_slot_is_anothers_when_its_run_has_no_lease(bench: Bench, is_followed: bool):
+    came: list[Any] = []
+
+    def holds(number: int) -> int:
+        if number == 1:
+            token = 1 if is_followed else current.token
+            slots = {f"{message.digest} {token}": bench.clock.now_ms() - 1}
+            bench.store.limiter._slots["bench.holds"] = Slots(slots)
+            came.append(bench.executor.execute(bench.admitted(task, 2)))
+        return number
+
+    task = bench.task(holds, concurrency=1)
+    message = bench.admitted(task, 1)
+    bench.executor.execute(message)
+
+    assert isinstance(came[0], Done if is_followed else Deferred)
+
+
+def test_a_run_that_was_stopped_while_it_waited_does_not_begin(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    def waits(*_: object) -> Turn:
+        [watched] = bench.guard._heartbeat._watched.values()
+        watched.run.stop(is_lost=True)
+        return Turn(is_given=True, wait_ms=1)
+
+    runs: list[int] = []
+    message = bench.admitted(bench.task(lambda: runs.append(1), rate_limit="1/s"))
+    monkeypatch.setattr(bench.store.limiter, "take_turn", waits)
+
+    assert isinstance(bench.executor.execute(message), Deferred)
+    assert runs == []
 
 
 def test_keys_do_not_share_slots(bench: Bench):
@@ -230,31 +277,3 @@ def test_a_held_slot_is_renewed_with_the_lease(bench: Bench):
 
     assert bench.state(message) is State.COMPLETED
     assert bench.store.limiter._slots == {}
-
-
-@pytest.mark.parametrize("limit", [0, -1, 1.5, True, "3"])
-def test_a_limit_that_is_no_number_of_runs_is_refused(limit: Any):
-    with pytest.raises(errors.InvalidOptionError, match="whole number of runs"):
-        Concurrency(limit)
-    with pytest.raises(errors.InvalidOptionError, match="whole number of runs"):
-        Tasks(namespace="t").task(concurrency=limit)(lambda: None)
-
-
-def test_a_number_limits_the_whole_task(bench: Bench):
-    assert bench.task(lambda: None, concurrency=3).concurrency == Concurrency(3)
-
-
-@pytest.mark.parametrize("per", ["", (), ("",), 3, ("a", 3)])
-def test_a_per_that_names_nothing_is_refused(per: Any):
-    with pytest.raises(errors.InvalidOptionError, match="per="):
-        Concurrency(1, per=per)
-
-
-def test_a_per_that_is_no_parameter_is_refused_where_the_task_is_declared():
-    with pytest.raises(errors.InvalidOptionError, match="owner"):
-        Tasks(namespace="t").task(concurrency=Concurrency(1, per="owner"), once=Once())(lambda user: None)
-
-
-def test_a_rate_that_cannot_be_read_is_refused_where_the_task_is_declared():
-    with pytest.raises(errors.InvalidOptionError, match="'10/s', '100/m' or '1000/h'"):
-        Tasks(namespace="t").task(rate_limit="ten a second")(lambda: None)

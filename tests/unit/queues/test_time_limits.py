@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from queues import Once, State, Tasks, errors
+from queues import Once, State, errors
 from queues.disposition import Deferred, Done, Failed, Retrying
-from queues.idempotency.state import Admit, Duplicate, Fail, Heartbeat
-from queues.limits.times import TimeLimits
+from queues.idempotency.state import Admit, Begin, Cancel, Duplicate, Fail, Heartbeat
 from queues.message import Message
 from queues.task import AnyTask
 from tests.unit.queues.bench import Bench, until
@@ -74,6 +73,9 @@ def catching(began: threading.Event, caught: list[BaseException], *, is_async: b
         except errors.SoftTimeLimitError as exc:
             caught.append(exc)
             await asyncio.sleep(0.01)
+        task = asyncio.current_task()
+        assert task is not None
+        assert not task.cancelling()
         return "half"
 
     return cleans_async if is_async else cleans
@@ -102,6 +104,17 @@ def test_a_task_may_catch_its_soft_limit_and_end(bench: Bench, is_async: bool):
     assert running.ended() == Done("half")
     assert [type(error) for error in caught] == [errors.SoftTimeLimitError]
     assert bench.state(running.message) is State.COMPLETED
+
+
+@both
+def test_a_cancelled_task_is_not_told_of_a_limit(bench: Bench, is_async: bool):
+    began, caught = threading.Event(), []
+    running = Running(bench, bench.task(catching(began, caught, is_async=is_async), **LIMITS), began)
+    bench.store.apply(running.message.digest, Cancel(60_000))
+    bench.clock.advance(1_000)
+
+    assert running.ended().failure.code == "cancelled"
+    assert caught == []
 
 
 @both
@@ -170,7 +183,10 @@ def test_an_error_that_the_end_causes_is_not_taken_for_the_tasks_own(bench: Benc
             raise ValueError("a clean-up that failed")
 
     running = Running(bench, bench.task(stumbles, **LIMITS), began)
+    bench.store.away = {Fail}
     bench.clock.advance(HARD_MS)
+    until(lambda: bench.store.calls.count(Fail) >= 2)
+    bench.store.away = set()
 
     assert running.ended().failure.code == "time_limit"
 
@@ -210,6 +226,21 @@ def test_the_end_is_stored_when_the_store_comes_back(bench: Bench):
 
     assert isinstance(running.ended(), Failed)
     assert bench.state(running.message) is State.FAILED
+
+
+def test_an_unguarded_run_has_its_limits_too(bench: Bench):
+    began, came = threading.Event(), []
+    once = Once(lease=3, fail_open=True)
+    task = bench.task(spinning(began, is_async=False), once=once, **LIMITS, give_up_on=(errors.SoftTimeLimitError,))
+    bench.store.away = {Begin}
+    thread = threading.Thread(target=lambda: came.append(bench.executor.execute(bench.message(task))))
+    thread.start()
+    assert began.wait(5)
+    bench.clock.advance(HARD_MS)
+    thread.join(10)
+
+    assert isinstance(came[0], Failed)
+    assert came[0].failure.code == "time_limit"
 
 
 def test_a_run_that_follows_is_published_when_time_is_over(bench: Bench):
@@ -253,27 +284,3 @@ def test_a_lost_lease_goes_before_a_limit(bench: Bench):
     else:
         assert disposition.failure.code == "time_limit"
         assert bench.state(running.message) is State.FAILED
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"soft_time_limit": 0},
-        {"time_limit": -1},
-        {"time_limit": True},
-        {"time_limit": "60"},
-        {"time_limit": float("inf")},
-        {"soft_time_limit": float("nan")},
-        {"soft_time_limit": 60, "time_limit": 60},
-        {"soft_time_limit": 61, "time_limit": 60},
-    ],
-)
-def test_limits_that_cannot_be_used_are_refused_where_they_are_declared(options: dict[str, Any]):
-    with pytest.raises(errors.InvalidOptionError, match="time_limit"):
-        Tasks(namespace="t").task(**options)(lambda: None)
-
-
-def test_without_limits_nothing_is_timed():
-    assert not TimeLimits()
-    assert TimeLimits(1.0)
-    assert TimeLimits(None, 1)
