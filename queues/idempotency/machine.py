@@ -51,7 +51,8 @@ CANCELLED_OUTCOME = (
 NEXT_WITHIN_MS = 10_000
 """How long a worker may take to publish the run that follows the one it ended."""
 UNPUBLISHED_TTL_MS = 30 * 86_400_000
-"""How long the record of a message that is on no queue is kept: until then, the record is all there is of it."""
+"""How long the record of a message that is on no queue is kept: until then, the record is all there is of it. So it is
+with the newer arguments of queued work, and with the run that follows a running one."""
 MAX_HELP_INTERVAL_MS = 600_000
 """A message that waits in a long queue is published again ever more rarely, at last every ten minutes."""
 
@@ -143,7 +144,7 @@ def _replace(record: Record, request: Admit, now_ms: int) -> Result:
         next_fingerprint="",
         until_ms=until_ms,
         help_at_ms=help_at_ms,
-        expires_ms=help_at_ms + request.ttl_ms,
+        expires_ms=help_at_ms + max(request.ttl_ms, UNPUBLISHED_TTL_MS),
     )
     return replaced, Answer(Kind.REPLACED, record.owner, record.state)
 
@@ -154,6 +155,7 @@ def _follow(record: Record, request: Admit) -> Result:
         next_message=request.message,
         next_owner=request.message_id,
         next_fingerprint=request.fingerprint,
+        expires_ms=record.until_ms + max(request.ttl_ms, UNPUBLISHED_TTL_MS),
     )
     return followed, Answer(Kind.FOLLOWS, request.message_id, record.state)
 
@@ -163,7 +165,7 @@ def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
     if record is None or record.state is not State.QUEUED or record.owner != request.message_id:
         return record, Answer(Kind.OK)
     help_at_ms = now_ms + request.help_after_ms
-    confirmed = replace(record, help_at_ms=help_at_ms, expires_ms=help_at_ms + request.ttl_ms)
+    confirmed = replace(record, help_at_ms=help_at_ms, expires_ms=help_at_ms + _kept_ms(record, request.ttl_ms))
     return confirmed, Answer(Kind.OK, record.owner, State.QUEUED)
 
 
@@ -215,7 +217,7 @@ def heartbeat(record: Record | None, request: Heartbeat, now_ms: int) -> Result:
         record,
         until_ms=until_ms,
         help_at_ms=until_ms,
-        expires_ms=until_ms + request.ttl_ms,
+        expires_ms=until_ms + _kept_ms(record, request.ttl_ms),
         progress=request.progress or record.progress,
     )
     return renewed, Answer(Kind.CANCELLED if record.is_cancelled else Kind.OK, record.owner, State.RUNNING)
@@ -247,7 +249,7 @@ def wait(record: Record | None, request: Wait, now_ms: int) -> Result:
         helps=0,
         lost=0,
         progress="",
-        expires_ms=help_at_ms + request.ttl_ms,
+        expires_ms=help_at_ms + _kept_ms(record, request.ttl_ms),
     )
     return waiting, Answer(Kind.OK, record.owner, State.WAITING)
 
@@ -280,7 +282,7 @@ def release(record: Record | None, request: Release, now_ms: int) -> Result:
         help_at_ms=help_at_ms,
         helps=0,
         progress="",
-        expires_ms=help_at_ms + request.ttl_ms,
+        expires_ms=help_at_ms + _kept_ms(record, request.ttl_ms),
     )
     return queued, Answer(Kind.OK, record.owner, State.QUEUED)
 
@@ -342,7 +344,7 @@ def _run(record: Record | None, request: Begin, now_ms: int) -> Result:
         lost=record.lost if record else 0,
         retries=record.retries if record else request.retries,
         created_ms=record.created_ms if record else now_ms,
-        expires_ms=until_ms + request.ttl_ms,
+        expires_ms=until_ms + (_kept_ms(record, request.ttl_ms) if record else request.ttl_ms),
     )
     return running, _right_to_run(running)
 
@@ -410,9 +412,13 @@ def _helped(record: Record, help_after_ms: int, ttl_ms: int, now_ms: int) -> Res
         record,
         help_at_ms=help_at_ms,
         helps=record.helps + 1,
-        expires_ms=max(help_at_ms, record.until_ms) + ttl_ms,
+        expires_ms=max(help_at_ms, record.until_ms) + _kept_ms(record, ttl_ms),
     )
     return helped, Answer(Kind.HELP, record.owner, record.state, message=record.message)
+
+
+def _kept_ms(record: Record, ttl_ms: int) -> int:
+    return max(ttl_ms, UNPUBLISHED_TTL_MS) if record.is_replaced or record.next_message else ttl_ms
 
 
 def _holds(record: Record, token: int) -> bool:

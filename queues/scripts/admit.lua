@@ -34,6 +34,7 @@ end
 
 local function replace(record)
   local help_at = math.max(tonumber(redis.call('ZSCORE', leases, digest)), now + quiet + after)
+  is_only_here = true
   redis.call('HDEL', lock, 'next', 'next_owner', 'next_fingerprint')
   redis.call('HSET', lock, 'message', ARGV[5], 'fingerprint', fingerprint, 'replaced', '1')
   if quiet > 0 then redis.call('HSET', lock, 'until', int(math.max(record['until'], now + quiet))) end
@@ -53,6 +54,7 @@ if record.owner == id and not other then
 end
 if record.state ~= 'running' and duplicate ~= 'join' then return replace(record) end
 if duplicate == 'follow' then
+  redis.call('PEXPIRE', lock, int(record['until'] - now + math.max(ttl, UNPUBLISHED_TTL_MS)))
   redis.call('HSET', lock, 'next', ARGV[5], 'next_owner', id, 'next_fingerprint', fingerprint)
   return answer('follows', {owner = id, state = record.state})
 end

@@ -35,7 +35,7 @@ end
 
 local function run_anew(record)
   record.retries, record.lost, record.created, record.replaced = tonumber(ARGV[7]), 0, int(now), false
-  record.follows = nil
+  record.follows, is_only_here = nil, record.next_owner
   return run(record)
 end
 

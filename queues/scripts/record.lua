@@ -30,10 +30,14 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
+-- Whether the record is all there is of a message: newer arguments, or a run that follows.
+local is_only_here = false
+
 local function live()
   local f = redis.call('HMGET', lock, 'state', 'fingerprint', 'owner', 'token', 'execution', 'until', 'helps',
     'lost', 'retries', 'cancelled', 'created', 'replaced', 'follows', 'next_owner')
   if not f[1] then return nil end
+  is_only_here = f[12] == '1' or f[14]
   return {state = f[1], fingerprint = f[2] or '', owner = f[3], token = tonumber(f[4] or 0), execution = f[5] or '',
     ['until'] = tonumber(f[6] or 0), helps = tonumber(f[7] or 0), lost = tonumber(f[8] or 0),
     retries = tonumber(f[9] or 0), cancelled = f[10] == '1', created = f[11] or '0', replaced = f[12] == '1',
@@ -102,6 +106,7 @@ end
 
 -- PEXPIRE first: a full server refuses a script whose first write needs memory, and lets the rest of it through.
 local function keep_until(help_at, last, ttl)
+  if is_only_here then ttl = math.max(ttl, UNPUBLISHED_TTL_MS) end
   redis.call('PEXPIRE', lock, int(math.max(help_at, last) - now + ttl))
   redis.call('ZADD', leases, int(help_at), digest)
 end
@@ -113,7 +118,7 @@ local function follow(record)
   redis.call('HSET', lock, 'state', 'queued', 'message', next[1], 'owner', next[2], 'token', int(record.token),
     'follows', record.owner, 'created', int(now))
   if next[3] then redis.call('HSET', lock, 'fingerprint', next[3]) end
-  keep_until(now + NEXT_WITHIN_MS, 0, UNPUBLISHED_TTL_MS)
+  keep_until(now + NEXT_WITHIN_MS, 0, 0)  -- which is in no queue yet
   record.following = next[1]
 end
 

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from queues.idempotency import machine
-from queues.idempotency.state import Answer, Cancel, Kind, Operation, Record, State
+from queues.idempotency.state import Answer, Cancel, Operation, Record, State
 from queues.stores import scripts
 from queues.stores.scripts import Call, Keys, Script
 from tests.contract.operations import Chooser, ManualClock
@@ -39,9 +39,7 @@ class Model:
     def apply(self, operation: Operation, now_ms: int) -> Answer:
         before = self.record
         self.record, answer = machine.apply(before, operation, now_ms)
-        is_marked_only = answer.kind is Kind.FOLLOWS or (
-            isinstance(operation, Cancel) and answer.state is State.RUNNING
-        )
+        is_marked_only = isinstance(operation, Cancel) and answer.state is State.RUNNING
         if self.record is not None and self.record is not before and not is_marked_only:
             self.left_ms = self.record.expires_ms - now_ms
         return answer

@@ -130,7 +130,7 @@ def play(store: Applies, clock: ManualClock, digest: str, steps: Sequence[Step])
     return answers
 
 
-TTLS_MS = (90_000, TTL_MS)
+TTLS_MS = (90_000, TTL_MS, 40 * 86_400_000)
 HELPS_MS = (1_000, HELP_MS, 700_000)
 LEASES_MS = (5_000, LEASE_MS)
 ADVANCES_MS = (0, 0, 0, 0, 0, 1, 900, 5_000, 29_999, 30_000, 30_001, 61_000, 650_000, -1, -4_000)
