@@ -2,14 +2,18 @@
 
 import asyncio
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
 
+from queues.clock import SystemClock
 from queues.errors import InvalidOptionError, NotReplicatedError
+from queues.idempotency.guard import Guard
 from queues.idempotency.state import Admit, Complete, Fail, Kind, State
+from queues.message import Message
 from queues.once import Once
 from queues.stores import replication
 from queues.stores.redis import RedisStore
@@ -154,3 +158,22 @@ def test_a_task_that_asks_for_no_replica_waits_for_none(pair, digest):
 def test_a_number_of_replicas_that_cannot_be_is_refused(replicas):
     with pytest.raises(InvalidOptionError, match="replicas"):
         Once(replicas=replicas)
+
+
+def test_a_worker_holds_its_outcome_until_the_replica_has_it_and_its_lease_is_not_called_lost(pair, digest, caplog):
+    master, replica = pair
+    policy, store = Once(lease=0.6, replicas=1), RedisStore(master.url)
+    guard = Guard.over(store, SystemClock(), threading.Event())
+    _, run = guard.begin(Message("m1", "task", "queue", digest), policy)
+    written: list[bool] = []
+    ending = threading.Thread(target=lambda: written.append(guard.complete(run, policy, b"{}")))
+
+    with replica.paused():
+        ending.start()
+        # Longer than a lease: the heartbeat asks meanwhile for what has ended.
+        eventually(lambda: caplog.text.count("asking again") >= 4)
+        is_held = ending.is_alive()
+    ending.join(20)
+
+    assert (is_held, written, run.is_lost) == (True, [True], False)
+    assert "lost" not in caplog.text

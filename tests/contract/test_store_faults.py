@@ -88,6 +88,19 @@ def test_a_server_that_hangs_is_told_after_the_timeout_of_the_url(server, digest
         bounded(lambda: CALLS[name](store, digest), 20)
 
 
+def test_a_late_reply_meets_nobody(server, digest):
+    store = RedisStore(f"{server.url}?socket_timeout=0.3")
+    other = secrets.token_hex(20)
+    store.ping()
+
+    with server.paused(), pytest.raises(StoreUnavailableError):
+        store.apply(digest, admit("m1"))
+
+    assert store.read(other) is None
+    assert store.apply(other, admit("m2")).owner == "m2"
+    assert store.apply(digest, begin("m1")).kind is Kind.RUN
+
+
 @pytest.mark.parametrize("make", [redis.Redis, redis.asyncio.Redis])
 def test_a_url_without_a_timeout_has_one_all_the_same(make):
     connection = make.from_url("redis://127.0.0.1:1/0").connection_pool.make_connection()

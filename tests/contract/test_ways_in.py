@@ -96,9 +96,10 @@ def test_a_command_or_key_that_is_forbidden_is_told_as_such(user_url, digest, ke
 
 
 def test_the_user_of_the_records_may_do_what_the_library_does(user_url, digest, key_prefix):
-    store = RedisStore(user_url, prefix=key_prefix)
+    url = f"{user_url.removesuffix('/0')}/3"
+    store = RedisStore(url, prefix=key_prefix)
 
-    used(user_url, digest, key_prefix)
+    used(url, digest, key_prefix)
 
     assert store.read(digest).state.is_live is False
 
