@@ -14,6 +14,8 @@ from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 import compat.celery
 
 SIDE = os.environ.get("COMPAT_SIDE", "shim")
+REDELIVERY_S = int(os.environ.get("COMPAT_REDELIVERY_S", "60"))
+ON_REDIS = {"visibility_timeout": REDELIVERY_S, "heartbeat_timeout_ms": REDELIVERY_S * 1000}
 SIDES = {"celery": celery.Celery, "shim": compat.celery.Celery}
 ledger = redis.Redis.from_url(os.environ["REDIS_URL"])
 
@@ -25,6 +27,10 @@ app.conf.update(
     result_accept_content=["json", "pickle"],
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    # On Redis, what a dead worker held is delivered again after so long: kombu's word for it, and ours.
+    broker_transport_options=ON_REDIS if os.environ["BROKER_URL"].startswith("redis") else {},
+    task_routes={"compat_program.routed": {"queue": "priority-mail"}},
+    task_protocol=int(os.environ.get("COMPAT_PROTOCOL", "2")),
 )
 
 
@@ -65,11 +71,40 @@ def sleep_and_note(name: str, seconds: float) -> None:
     mark(name, "end")
 
 
+@app.task
+def early(name: str, seconds: float) -> str:
+    mark(name, "begin")
+    time.sleep(seconds)
+    return "done"
+
+
+@app.task(bind=True)
+def routed(self: Any) -> Any:
+    return self.request.delivery_info["routing_key"]
+
+
+@app.task(rate_limit="2/s")
+def limited(name: str) -> None:
+    mark(name, time.time())
+
+
 @app.task(acks_late=True, reject_on_worker_lost=True)
 def late(name: str, seconds: float) -> str:
     mark(name, "begin")
     time.sleep(seconds)
     return "done"
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def late_dying(name: str) -> str:
+    if mark(name, "run") == 1:
+        os._exit(9)
+    return "second"
+
+
+@app.task
+def pid() -> int:
+    return os.getpid()
 
 
 @app.task(bind=True, acks_late=True)
