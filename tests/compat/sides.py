@@ -19,6 +19,17 @@ ROOT = Path(__file__).parents[2]
 databases = itertools.count()
 
 
+def environment_of(side: str, redis_url: str, broker_url: str) -> dict[str, str]:
+    """What a process of one side is told."""
+    return {
+        "COMPAT_SIDE": side,
+        "C_FORCE_ROOT": "1",  # Celery refuses pickle to root, as which a container may run the tests
+        "REDIS_URL": redis_url,
+        "BROKER_URL": broker_url,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "programs")]),
+    }
+
+
 class Side:
     """The program of `programs/compat_program.py` as one side runs it, with a broker and results of its own.
 
@@ -30,13 +41,7 @@ class Side:
 
     def __init__(self, name: str, redis_url: str, broker_url: str) -> None:
         self.name = name
-        self.environment = {
-            "COMPAT_SIDE": name,
-            "C_FORCE_ROOT": "1",  # Celery refuses pickle to root, as which a container may run the tests
-            "REDIS_URL": redis_url,
-            "BROKER_URL": broker_url,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "programs")]),
-        }
+        self.environment = environment_of(name, redis_url, broker_url)
         self.ledger = redis.Redis.from_url(redis_url)
         with pytest.MonkeyPatch.context() as patch:
             for key, value in self.environment.items():
