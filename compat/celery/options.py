@@ -12,6 +12,7 @@ from compat.celery.app import install
 REFUSED_COMMANDS = {
     "multi": "start each worker under a supervisor: multi starts `celery`, whose workers do not read Dramatiq's queues",
     "migrate": "it copies between kombu's queues; let workers of both kinds run until the old queues are empty",
+    "list": "it lists the bindings of kombu's queues; the tasks are in Dramatiq's",
     "amqp": "it speaks to kombu's queues; the tasks are in Dramatiq's",
 }
 REFUSED_POOLS = {
