@@ -9,9 +9,11 @@ from typing import NoReturn
 from queues.commands.changes import cancel, release
 from queues.commands.diagnosis import doctor
 from queues.commands.explain import explain
+from queues.commands.inspect import inspect
 from queues.commands.lists import locks, results, stats, workers
 from queues.commands.metrics import metrics
 from queues.commands.migrate import migrate
+from queues.commands.purge import purge
 from queues.commands.session import Exit, Session
 from queues.errors import BrokerUnavailableError, InvalidOptionError, QueueError, StoreUnavailableError
 from queues.redaction import redacted
@@ -70,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     _add_metrics(add("metrics", metrics, "what only Redis knows, for Prometheus: printed once, or served"))
     _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
     _add_bench(add("bench", _bench, "task systems side by side, with their work verified"))
+    _add_application(add("inspect", inspect, "what the workers do now; with MODULE:QUEUE, what waits for them"), "?")
+    _add_purge(add("purge", purge, "cancel what is queued and has not begun"))
     _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
     return made
 
@@ -159,8 +163,22 @@ def _add_doctor(made: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_application(made: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    help_ = "what `connect` returned; it is imported"
+    made.add_argument("application", nargs=nargs, metavar="MODULE:QUEUE", help=help_)
+
+
+def _add_purge(made: argparse.ArgumentParser) -> None:
+    _add_application(made)
+    made.add_argument("--task", metavar="NAME", help="of this task")
+    made.add_argument("--queue", metavar="NAME", help="of this queue")
+    made.add_argument("--all", action="store_true", help="of every task of the application")
+    made.add_argument("--dry-run", action="store_true", help="only count")
+    made.add_argument("--yes", action="store_true", help="agree; needed without a terminal")
+
+
 def _add_migrate(made: argparse.ArgumentParser) -> None:
-    made.add_argument("application", metavar="MODULE:QUEUE", help="what `connect` returned; it is imported")
+    _add_application(made)
     made.add_argument("--from", dest="source", required=True, choices=BROKERS, help="the backend to be left")
     made.add_argument("--to", dest="target", required=True, choices=BROKERS, help="the backend to go on with")
     made.add_argument("--move", action="store_true", help="move what is queued; else wait until its workers ended it")

@@ -3,15 +3,15 @@
 import argparse
 import secrets
 
+from queues.commands.agreement import is_agreed, tell
 from queues.commands.session import Exit, Session
 from queues.explanation import duration
 from queues.idempotency.recovery import LONGEST_PERIOD_MS
 from queues.idempotency.state import Answer, Begin, Cancel, Kind, Release, State
 from queues.inspection import Work, printable
+from queues.purge import CANCELLED_TTL_MS
 from queues.stores.redis import RedisStore
 
-CANCELLED_TTL_MS = 3_600_000
-"""How long a cancellation is kept, as that of a handle."""
 LOCK_TTL_MS = 3_600_000
 BRIEF_LEASE_MS = 2_000
 """For the moment between taking queued work and giving it back; should this command die there, it lasts so long."""
@@ -25,7 +25,7 @@ def cancel(arguments: argparse.Namespace, session: Session) -> int:
     if work is None:
         return Exit.NOT_FOUND
     if not work.record.state.is_live:
-        return _told(session, Exit.NOT_FOUND, "unchanged", f"It has its outcome already: {work.record.state.value}.")
+        return tell(session, Exit.NOT_FOUND, "unchanged", f"It has its outcome already: {work.record.state.value}.")
     if work.record.state is State.RUNNING:
         plan = "It runs: its worker is asked to stop it with the next heartbeat. What it has done stays done."
     else:
@@ -38,10 +38,10 @@ def cancel(arguments: argparse.Namespace, session: Session) -> int:
     finally:
         store.close()
     if answer.kind is not Kind.OK:
-        return _told(session, Exit.NOT_FOUND, "unchanged", "It ended meanwhile; nothing was changed.")
+        return tell(session, Exit.NOT_FOUND, "unchanged", "It ended meanwhile; nothing was changed.")
     if answer.state is State.RUNNING:
-        return _told(session, Exit.DONE, "asked", "Asked to stop.")
-    return _told(session, Exit.DONE, "cancelled", "Cancelled.")
+        return tell(session, Exit.DONE, "asked", "Asked to stop.")
+    return tell(session, Exit.DONE, "cancelled", "Cancelled.")
 
 
 def release(arguments: argparse.Namespace, session: Session) -> int:
@@ -51,7 +51,7 @@ def release(arguments: argparse.Namespace, session: Session) -> int:
         return Exit.NOT_FOUND
     if not work.record.state.is_live:
         text = f"There is no lease: it is {work.record.state.value}. Its key is free when the outcome expires."
-        return _told(session, Exit.NOT_FOUND, "unchanged", text)
+        return tell(session, Exit.NOT_FOUND, "unchanged", text)
     if work.has_live_lease and not arguments.force:
         left = duration(work.record.until_ms - work.now_ms)
         text = (
@@ -59,7 +59,7 @@ def release(arguments: argparse.Namespace, session: Session) -> int:
             "may run twice at the same time until that worker sees that it lost the lease; only its outcome is "
             "refused, not what else it does. If the worker is dead, the lease ends by itself. --force does it anyway."
         )
-        return _told(session, Exit.REFUSED, "refused", text)
+        return tell(session, Exit.REFUSED, "refused", text)
     if not _is_agreed(arguments, session, work, _release_plan(work)):
         return Exit.REFUSED
     store = RedisStore(session.redis_url, prefix=session.prefix)
@@ -69,14 +69,14 @@ def release(arguments: argparse.Namespace, session: Session) -> int:
     finally:
         store.close()
     if answer.kind is Kind.CANCELLED:
-        return _told(session, Exit.DONE, "cancelled", "It had been asked to stop: it has ended as cancelled.")
+        return tell(session, Exit.DONE, "cancelled", "It had been asked to stop: it has ended as cancelled.")
     if answer.kind is not Kind.OK:
         text = f"Not released: the record changed meanwhile, or must not begin yet ({answer.kind.value}). Look again."
-        return _told(session, Exit.REFUSED, "unchanged", text)
+        return tell(session, Exit.REFUSED, "unchanged", text)
     if work.is_manual:
-        return _told(session, Exit.DONE, "released", "Released: the lock is free.")
+        return tell(session, Exit.DONE, "released", "Released: the lock is free.")
     within = f"a worker of its task publishes it within {duration(LONGEST_PERIOD_MS)}" if seen else "no worker was seen"
-    return _told(session, Exit.DONE, "released", f"Released: {within}.")
+    return tell(session, Exit.DONE, "released", f"Released: {within}.")
 
 
 def _released(store: RedisStore, work: Work) -> Answer:
@@ -112,24 +112,9 @@ def _found(arguments: argparse.Namespace, session: Session) -> Work | None:
     with session.inspector() as inspector:
         _, work = inspector.find(arguments.work)
     if work is None:
-        _told(session, Exit.NOT_FOUND, "unknown", f"No record of {printable(arguments.work)} in {session.place}.")
+        tell(session, Exit.NOT_FOUND, "unknown", f"No record of {printable(arguments.work)} in {session.place}.")
     return work
 
 
 def _is_agreed(arguments: argparse.Namespace, session: Session, work: Work, plan: str) -> bool:
-    terminal = session.terminal
-    if not terminal.is_json:
-        terminal.line(f"{printable(work.task or 'work')} {work.record.owner}")
-        terminal.line(plan)
-    if arguments.yes or (terminal.is_interactive and not terminal.is_json and terminal.ask("Do it?")):
-        return True
-    _told(session, Exit.REFUSED, "refused", "Nothing was changed. --yes agrees to it.")
-    return False
-
-
-def _told(session: Session, code: Exit, outcome: str, text: str) -> int:
-    if session.terminal.is_json:
-        session.terminal.document({"outcome": outcome, "message": text})
-    else:
-        session.terminal.line(text)
-    return code
+    return is_agreed(session, [f"{printable(work.task or 'work')} {work.record.owner}", plan], yes=arguments.yes)

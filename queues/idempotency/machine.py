@@ -288,11 +288,13 @@ def release(record: Record | None, request: Release, now_ms: int) -> Result:
 
 
 def cancel(record: Record | None, request: Cancel, now_ms: int) -> Result:
-    """End work that has not begun; mark work that runs; leave an outcome as it is."""
+    """End work that has not begun; mark work that runs, or spare it; leave an outcome as it is."""
     if record is None:
         return None, Answer(Kind.FENCED)
     if not record.state.is_live:
         return record, _stored(record)
+    if record.state is State.RUNNING and request.spares_running:
+        return record, Answer(Kind.BUSY, record.owner, State.RUNNING)
     record = replace(record, next_message=b"", next_owner="", next_fingerprint="")
     if record.state is State.RUNNING:
         return replace(record, is_cancelled=True), Answer(Kind.OK, record.owner, State.RUNNING)

@@ -272,9 +272,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Store a cancellation where the work has not begun; ask it to stop where it runs."""
+    """Store a cancellation where the work has not begun; ask it to stop where it runs.
+
+    Args:
+        spares_running: leave work that runs as it is, with what follows it.
+    """
 
     ttl_ms: int
+    spares_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
         case Release() as o:
             return "release", (o.token, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME, int(o.is_forgotten))
         case Cancel() as o:
-            return "cancel", (CANCELLED_OUTCOME, o.ttl_ms)
+            return "cancel", (CANCELLED_OUTCOME, o.ttl_ms, int(o.spares_running))
         case Help() as o:
             return "help", (o.help_after_ms, o.ttl_ms)
     assert_never(operation)

@@ -30,7 +30,15 @@ def every_story(lockstep: Lockstep) -> None:
     Raises:
         DivergenceError: a script did what the machine, or the story, does not.
     """
-    on_the_clock = (many_helps, a_run_in_the_same_ms, boundaries, replaced_work, lost_replies, runs_that_follow)
+    on_the_clock = (
+        many_helps,
+        a_run_in_the_same_ms,
+        a_lost_run_that_was_cancelled,
+        boundaries,
+        replaced_work,
+        lost_replies,
+        runs_that_follow,
+    )
     on_the_server = (publications, server_clock, lost_index_entry, stale_index_entry)
     for number, story in enumerate((*on_the_clock, *on_the_server)):
         story(lockstep, Model(f"d{number}" + "0" * 38))
@@ -53,6 +61,16 @@ def a_run_in_the_same_ms(lockstep: Lockstep, model: Model) -> None:
     lockstep.apply(model, begin("m1", "x4"))
     lockstep.apply(model, cancel())
     lockstep.apply(model, complete(_token(model)))
+    lockstep.settle()
+
+
+def a_lost_run_that_was_cancelled(lockstep: Lockstep, model: Model) -> None:
+    """What another message begins in its place has lost nothing yet."""
+    for execution in ("x1", "x2"):
+        lockstep.apply(model, begin("m1", execution))
+        lockstep.clock.advance(LEASE_MS)
+    lockstep.apply(model, cancel())
+    lockstep.apply(model, begin("m2", "x3"))
     lockstep.settle()
 
 
@@ -147,6 +165,8 @@ def runs_that_follow(lockstep: Lockstep, model: Model) -> None:
         [lambda _: cancel(), lambda _: following("m4", "f4"), LEASE_MS, lambda _: begin("m1", "x8")],
         [wait],
         [wait, lambda _: cancel()],
+        [lambda _: cancel(spares_running=True), complete],
+        [wait, lambda _: cancel(spares_running=True)],
         [release],
         [LEASE_MS, lambda _: begin("m1", "x7"), complete],
     )

@@ -254,6 +254,9 @@ RELEASE = (
     ("record.state = 'queued'\n", "\n"),
 )
 CANCEL = (
+    ("if record.state == 'running' and ARGV[5] == '1' then", "if false then"),
+    ("if record.state == 'running' and ARGV[5] == '1' then", "if record.state == 'running' then"),
+    ("if record.state == 'running' and ARGV[5] == '1' then", "if ARGV[5] == '1' then"),
     ("record.next_owner = nil", CUT),
     ("redis.call('HDEL', lock, 'next', 'next_owner', 'next_fingerprint')", CUT),
     ("if not record then return answer('fenced') end", "if not record then return answer('ok') end"),

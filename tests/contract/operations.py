@@ -98,8 +98,8 @@ def release(token: int, *, is_forgotten: bool = False) -> Release:
     return Release(token, HELP_MS, TTL_MS, is_forgotten)
 
 
-def cancel() -> Cancel:
-    return Cancel(TTL_MS)
+def cancel(*, spares_running: bool = False) -> Cancel:
+    return Cancel(TTL_MS, spares_running)
 
 
 def help_(help_ms: int = HELP_MS) -> Help:
@@ -191,6 +191,6 @@ class Chooser:
                 lambda: Confirm(c(OWNERS), c(HELPS_MS), ttl_ms),
                 lambda: Help(c(HELPS_MS), ttl_ms),
                 lambda: Help(c(HELPS_MS), ttl_ms),
-                lambda: Cancel(ttl_ms),
+                lambda: Cancel(ttl_ms, c((False, False, True))),
             )
         )()
