@@ -11,7 +11,7 @@ from typing import Any
 from bson import DatetimeMS, Decimal128, Int64, ObjectId, Regex
 
 from app.embedded.mongo.indexes import Index
-from app.embedded.mongo.ordering import NAN_KEY, order_key, type_of
+from app.embedded.mongo.ordering import NAN_KEY, next_type, order_key, type_of
 from app.embedded.mongo.paths import Document
 from app.embedded.mongo.sorting import descending
 
@@ -206,13 +206,16 @@ def _limits(bounds: _Bounds, *, is_descending: bool, is_multikey: bool) -> Range
     if is_multikey and low is not None:
         high = None  # one element may be above the low limit and another below the high one
     known = low or high
-    bracket = bytes([type_of(known[0])]) if known else b""
+    bracket = known[0][:1] if known else b""
+    # NaN stands before all other numbers, and is in no range.
     start, starts_with = low or ((NAN_KEY, False) if bracket == NAN_KEY[:1] else (bracket, True))
     end, ends_with = high or (bracket, True)
     if not is_descending:
-        return (start if starts_with else start + _AFTER, end + _AFTER if ends_with else end)
+        after = end + _AFTER if ends_with else end
+        return (start if starts_with else start + _AFTER, after if high else next_type(bracket))
     first, last = descending(end), descending(start)
-    return (first if ends_with else first + _AFTER, last + _AFTER if starts_with else last)
+    after = last + _AFTER if starts_with else last
+    return (first if ends_with else first + _AFTER, next_type(last) if start == bracket else after)
 
 
 def _direction(index: Index, fixed: set[str], order: Sequence[tuple[str, bool]]) -> int | None:

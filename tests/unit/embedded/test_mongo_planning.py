@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from bson import Int64, ObjectId
+from bson import DatetimeMS, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +80,32 @@ def test_an_indexed_query_finds_what_a_scan_finds(documents, query, sort, limit)
     assert [key(one) for one in found] == [key(one) for one in expected]
     assert [key(one) for one in some] == [key(one) for one in found][: limit or None]
     assert count(indexed, search) == len(expected)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [
+        (float("inf"), {"$gt": 0}),
+        (float("-inf"), {"$lt": 0}),
+        ("", {"$lt": "a"}),
+        ("\uffff", {"$gt": "a"}),
+        (DatetimeMS(2**63 - 1), {"$gt": DatetimeMS(0)}),
+        (DatetimeMS(-(2**63)), {"$lt": DatetimeMS(0)}),
+        (True, {"$gt": False}),
+        (ObjectId("f" * 24), {"$gt": ObjectId("0" * 24)}),
+        (ObjectId("0" * 24), {"$lt": ObjectId("f" * 24)}),
+    ],
+)
+def test_a_range_that_is_open_at_one_end_reaches_the_last_value_of_its_type(direction, value, condition):
+    others = [{"a": None}, {"a": 5}, {"a": "b"}, {"a": True}, {"a": float("nan")}]
+    indexed = stored(":memory:", [{"a": value}], [{"key": {"a": direction}}])
+    crowded = stored(":memory:", [{"a": value}, *others], [{"key": {"a": direction}}])
+    scanned = stored(":memory:", [{"a": value}, *others], [])
+    search = Search({"a": condition}, NOW, {})
+
+    assert count(indexed, search) == 1
+    assert count(crowded, search) == count(scanned, search)
 
 
 @pytest.mark.parametrize(
