@@ -68,7 +68,8 @@ class ProcessStandby:
     def __init__(self, url: str, prefix: str, name: str | None = None) -> None:
         self._place = (url, prefix)
         self._name = name or usual_name()
-        self._lock = threading.Lock()
+        # One a process: a fork may come while another thread holds it.
+        self._locks: dict[int, threading.Lock] = {}
         self._pid = 0
         self._table: LeaseTable | None = None
         self._line: socket.socket | None = None
@@ -99,7 +100,8 @@ class ProcessStandby:
 
     def _connect(self, patience_s: float) -> None:
         # The heartbeat must not wait while a run waits for the standby: its leases would end.
-        if not self._lock.acquire(blocking=patience_s > 0):
+        lock = self._locks.setdefault(os.getpid(), threading.Lock())
+        if not lock.acquire(blocking=patience_s > 0):
             return
         try:
             if self._pid != os.getpid():
@@ -112,7 +114,7 @@ class ProcessStandby:
             if self._line is None and time.monotonic() >= self._try_at_s:
                 self._line = self._started(patience_s)
         finally:
-            self._lock.release()
+            lock.release()
 
     def _begin(self) -> None:
         # After a fork: the parent's table and its line are the parent's.

@@ -192,7 +192,7 @@ def test_a_renewal_does_not_wait_while_a_run_waits_for_the_standby(valkey_url):
     waiting = standby.ProcessStandby(valkey_url, "", f"onceq-test-{uuid.uuid4().hex}")
     renewal = threading.Thread(target=waiting.renewed, args=(NOT_WATCHED, 0), daemon=True)
 
-    with waiting._lock:
+    with waiting._locks.setdefault(os.getpid(), threading.Lock()):
         renewal.start()
         renewal.join(10)
         is_waiting = renewal.is_alive()
