@@ -32,6 +32,7 @@ from queues.errors import (
 )
 from queues.redis_url import EXPECTED, RedisUrl, Topology, read
 from queues.stores.cluster import Cluster
+from queues.stores.single_server import SingleServer
 
 TIMEOUT_S = 5.0
 """After this long without a reply a server counts as away; the URL's own `socket_timeout` wins."""
@@ -149,7 +150,7 @@ def connected(url: str, **more: Any) -> Client:
             client: redis.Redis = sentinel.master_for(parts.service, db=parts.db, retry=retry, **options)
             return client
         case _:
-            return redis.Redis(**_place(parts), retry=Reconnecting(_backoff(), RETRIES), **options)
+            return SingleServer(**_place(parts), retry=Reconnecting(_backoff(), RETRIES), **options)
 
 
 class Clients:

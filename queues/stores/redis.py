@@ -19,6 +19,7 @@ from queues.stores.connection import Client, Clients, translated, translation
 from queues.stores.redis_limiter import RedisLimiter
 from queues.stores.replication import load, run_replicated
 from queues.stores.scripts import Call, Keys
+from queues.stores.single_server import SingleServer
 from queues.stores.standby import standby_for
 
 
@@ -189,6 +190,8 @@ class RedisStore:
     def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
         if not calls:
             return []
+        if isinstance(self._client, SingleServer):
+            return self._client.replies([call.command for call in calls])
         pipe = self._client.pipeline(transaction=False)
         for call in calls:
             pipe.execute_command(*call.command)
