@@ -10,6 +10,8 @@ from compat.celery.broker import BROKER_ERRORS
 logger = logging.getLogger(__name__)
 
 RETRY_S = 0.5
+BATCH_S = 0.005
+"""The least time between two round trips: one acknowledgement goes at once, many go together."""
 FLUSH_S = 10.0
 """How long the end of a worker waits for a broker that does not answer; its messages are then delivered again."""
 
@@ -61,6 +63,8 @@ class Acknowledgements:
                 return
             try:
                 self._tell(done, refused)
+                # Without holding the lock: who acknowledges in the meantime does not wait.
+                time.sleep(BATCH_S)
             except BROKER_ERRORS as exc:
                 logger.warning("The broker did not hear what was acknowledged; trying again: %r", exc)
                 self._done = done + self._done

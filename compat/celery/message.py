@@ -77,7 +77,9 @@ def to_celery(message: Any, tag: str, channel: Any, accept: Any) -> Message:
     if not isinstance(envelope, dict) or not isinstance(envelope.get("headers"), dict):
         text = f"the message {message.message_id!r} on {message.queue_name!r} was not sent by a Celery application"
         raise TypeError(text)
-    properties = revived(envelope["properties"])
+    headers, properties = envelope["headers"], envelope["properties"]
+    if not getattr(message, "is_plain", False):
+        headers, properties = revived(headers), revived(properties)
     body = envelope["body"]
     return Message(
         body=b64decode(body) if envelope["binary"] else body,
@@ -90,7 +92,7 @@ def to_celery(message: Any, tag: str, channel: Any, accept: Any) -> Message:
             "redelivered": bool(getattr(message, "redelivered", False)),
         },
         properties=properties,
-        headers=revived(envelope["headers"]),
+        headers=headers,
         accept=accept,
         channel=channel,
     )

@@ -73,6 +73,7 @@ class SharedWindowConsumer(_RedisConsumer):
             self.window.give(1)
             return None
         message.redelivered = data.startswith(b" ")
+        message.is_plain = b"__type__" not in data  # nothing in it is to be revived
         return message  # type: ignore[no-any-return]
 
     def settled(self) -> None:

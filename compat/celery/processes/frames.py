@@ -45,13 +45,13 @@ class Frames:
             EOFError: the other side is gone; what it had sent was given before.
         """
         try:
-            while True:
-                self._read(socket.MSG_DONTWAIT)
+            while self._read(socket.MSG_DONTWAIT) == CHUNK_BYTES:
                 yield from self._complete()
         except BlockingIOError:
-            return
+            pass
+        yield from self._complete()
 
-    def _read(self, flags: int) -> None:
+    def _read(self, flags: int) -> int:
         try:
             data = self._source.recv(CHUNK_BYTES, flags)
         except ConnectionError as exc:
@@ -59,6 +59,7 @@ class Frames:
         if not data:
             raise EOFError
         self._buffer += data
+        return len(data)
 
     def _complete(self) -> Iterator[Any]:
         while len(self._buffer) >= LENGTH.size:
