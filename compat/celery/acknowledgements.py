@@ -23,7 +23,7 @@ class Acknowledgements:
         self._done: list[Any] = []
         self._refused: list[tuple[Any, bool]] = []
         self._changed = threading.Condition()
-        self._stop_at_s: float | None = None
+        self._is_telling = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -31,6 +31,11 @@ class Acknowledgements:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="acknowledgements", daemon=True)
             self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the broker has not heard everything."""
+        return bool(self._done or self._refused or self._is_telling)
 
     def add(self, message: Any) -> None:
         """The message is done."""
@@ -44,34 +49,33 @@ class Acknowledgements:
             self._refused.append((message, requeue))
             self._changed.notify()
 
-    def stop(self) -> None:
-        """Tell what is left, and end."""
+    def flush(self) -> None:
+        """Return when the broker has heard everything, or after `FLUSH_S`."""
+        deadline_s = time.monotonic() + FLUSH_S
         with self._changed:
-            self._stop_at_s = time.monotonic() + FLUSH_S
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+            while self._thread is not None and self.is_busy and time.monotonic() < deadline_s:
+                self._changed.wait(BATCH_S)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._done and not self._refused and self._stop_at_s is None:
+                self._is_telling = False
+                while not self._done and not self._refused:
                     self._changed.wait()
+                self._is_telling = True
                 done, self._done = self._done, []
                 refused, self._refused = self._refused, []
-            if not done and not refused:
-                return
             try:
                 self._tell(done, refused)
-                # Without holding the lock: who acknowledges in the meantime does not wait.
-                time.sleep(BATCH_S)
             except BROKER_ERRORS as exc:
                 logger.warning("The broker did not hear what was acknowledged; trying again: %r", exc)
-                self._done = done + self._done
-                self._refused = refused + self._refused
-                if self._stop_at_s is not None and time.monotonic() > self._stop_at_s:
-                    return
+                with self._changed:
+                    self._done = done + self._done
+                    self._refused = refused + self._refused
                 time.sleep(RETRY_S)
+            else:
+                # Without holding the lock: who acknowledges in the meantime does not wait.
+                time.sleep(BATCH_S)
 
     def _tell(self, done: list[Any], refused: list[tuple[Any, bool]]) -> None:
         by_consumer: dict[int, list[Any]] = {}

@@ -22,6 +22,10 @@ class Queues(Protocol):
         """Dramatiq's name of a Celery queue: in the shim's own namespace, with no reserved character."""
         ...
 
+    def create(self, queue_name: str) -> None:
+        """Have the queue of that name, Dramatiq's, there."""
+        ...
+
     def purge(self, name: str) -> int:
         """Drop what waits in a Celery queue; returns how many messages."""
         ...

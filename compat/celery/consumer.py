@@ -51,8 +51,9 @@ class TaskConsumer:
         self._handing_over = threading.Lock()
         self._is_scheduled = False
         self._hub = get_event_loop()
-        self._acknowledgements = Acknowledgements()
+        self._acknowledgements: Acknowledgements = app.amqp.acknowledgements
         self._is_reading = False
+        self._is_lost = False
         self._window = Window()
 
     @property
@@ -71,7 +72,8 @@ class TaskConsumer:
         self._acknowledgements.start()
         for name in self._queues:
             if name not in self._readers:
-                reader = Reader(self._app.amqp.broker, name, self._window, self._receive, self._acknowledgements)
+                broker = self._app.amqp.broker
+                reader = Reader(broker, name, self._window, self._receive, self._lose, self._acknowledgements)
                 self._readers[name] = reader
                 reader.start()
 
@@ -83,6 +85,16 @@ class TaskConsumer:
         if is_first:
             self._hub.call_soon(self._hand_over)
 
+    def _lose(self, error: Exception) -> None:
+        """In the reader's thread: have Celery's consumer forget what it has not started, and begin again."""
+        is_first, self._is_lost = not self._is_lost, True
+        if is_first:
+            self._hub.call_soon(self._raise, ConnectionResetError(f"the broker's connection was lost: {error!r}"))
+
+    @staticmethod
+    def _raise(error: Exception) -> None:
+        raise error
+
     def _hand_over(self) -> None:
         """In the event loop: give the worker what was received."""
         for _ in range(BATCH_MESSAGES):
@@ -91,11 +103,13 @@ class TaskConsumer:
                     self._is_scheduled = False
                     return
                 reader, message = self._inbox.popleft()
-            self._deliver(reader, message)
+            if not reader.is_stopping:
+                self._deliver(reader, message)
         self._hub.call_soon(self._hand_over)
 
     def _deliver(self, reader: Reader, native: Any) -> None:
         tag: str = native.tag
+        native.is_handed_over = True
         try:
             message = to_celery(native, tag, reader, self._accept)
         except Exception:
@@ -126,33 +140,24 @@ class TaskConsumer:
         self._queues.pop(name, None)
         reader = self._readers.pop(name, None)
         if reader is not None:
-            self._retire(reader, {entry[1] for entry in self._take_inbox(reader)})
+            self._retire(reader, lambda message: bool(message.is_handed_over))
 
     def cancel(self) -> None:
         """Read nothing more; give back what nothing runs. What runs can still be acknowledged."""
         self._is_reading = False
         running = {request.message.delivery_tag for request in tuple(state.active_requests)}
         for name in list(self._readers):
-            reader = self._readers.pop(name)
-            self._retire(reader, {tag for tag in tuple(reader.unacknowledged) if tag not in running})
+            self._retire(self._readers.pop(name), lambda message: message.tag in running)
         self._inbox.clear()
 
-    def _take_inbox(self, reader: Reader) -> list[tuple[Reader, str]]:
-        with self._handing_over:
-            mine = [entry for entry in self._inbox if entry[0] is reader]
-            others = [entry for entry in self._inbox if entry[0] is not reader]
-            self._inbox.clear()
-            self._inbox.extend(others)
-        return [(reader, native.tag) for _, native in mine]
-
-    def _retire(self, reader: Reader, unstarted: set[str]) -> None:
-        reader.stop(unstarted)
+    def _retire(self, reader: Reader, keeps: Callable[[Any], bool]) -> None:
+        reader.stop(keeps)
         self._retired.append(reader)
 
     def close(self) -> None:
-        """End every thread, after what was acknowledged has reached the broker."""
+        """End the readers, after what was acknowledged has reached the broker."""
         self.cancel()
-        self._acknowledgements.stop()
+        self._acknowledgements.flush()
         for reader in self._retired:
             reader.close()
         self._retired.clear()

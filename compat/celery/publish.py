@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.functional import retry_over_time
 from kombu.utils.objects import cached_property
 
+from compat.celery.acknowledgements import Acknowledgements
 from compat.celery.broker import BROKER_ERRORS, make_broker
 from compat.celery.consumer import TaskConsumer
 from compat.celery.message import to_dramatiq
@@ -46,6 +47,11 @@ class AMQP(amqp.AMQP):
                 if held is None or held[0] != os.getpid():
                     held = self._broker = (os.getpid(), make_broker(self.app.connection_for_write()))
         return held[1]
+
+    @cached_property  # type: ignore[untyped-decorator]
+    def acknowledgements(self) -> Acknowledgements:
+        """What tells the broker which messages are done: one a worker, over lost connections."""
+        return Acknowledgements()
 
     @cached_property  # type: ignore[untyped-decorator]
     def send_task_message(self) -> Callable[..., Any]:

@@ -107,6 +107,10 @@ class RabbitmqQueues(RabbitmqBroker):
         """Dramatiq's name of a Celery queue."""
         return NAMESPACE + quoted(name)
 
+    def create(self, queue_name: str) -> None:
+        """Have the queue there, with its queue of dead letters."""
+        self.declare_queue(queue_name, ensure=True)
+
     def purge(self, name: str) -> int:
         """Drop what waits in a Celery queue; returns how many messages."""
         queue = self.queue_for(name)

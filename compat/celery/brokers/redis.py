@@ -151,6 +151,10 @@ class RedisQueues(RedisBroker):
         """Dramatiq's name of a Celery queue."""
         return quoted(name)
 
+    def create(self, queue_name: str) -> None:
+        """Have the queue there; Redis needs nothing for it."""
+        self.declare_queue(queue_name)
+
     def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
         """Put a message on the list of its priority, in one round trip."""
         entry = dramatiq.message.generate_unique_id()
