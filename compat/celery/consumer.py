@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker import state
-from kombu.asynchronous import get_event_loop
 from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
@@ -50,7 +49,8 @@ class TaskConsumer:
         self._inbox: deque[tuple[Reader, Any]] = deque()
         self._handing_over = threading.Lock()
         self._is_scheduled = False
-        self._hub = get_event_loop()
+        # Celery's worker names no other place for it; kombu forgets its current loop when a connection is lost.
+        self.hub: Any = None
         self._acknowledgements: Acknowledgements = app.amqp.acknowledgements
         self._is_reading = False
         self._is_lost = False
@@ -83,13 +83,13 @@ class TaskConsumer:
             self._inbox.append((reader, message))
             is_first, self._is_scheduled = not self._is_scheduled, True
         if is_first:
-            self._hub.call_soon(self._hand_over)
+            self.hub.call_soon(self._hand_over)
 
     def _lose(self, error: Exception) -> None:
         """In the reader's thread: have Celery's consumer forget what it has not started, and begin again."""
         is_first, self._is_lost = not self._is_lost, True
         if is_first:
-            self._hub.call_soon(self._raise, ConnectionResetError(f"the broker's connection was lost: {error!r}"))
+            self.hub.call_soon(self._raise, ConnectionResetError(f"the broker's connection was lost: {error!r}"))
 
     @staticmethod
     def _raise(error: Exception) -> None:
@@ -105,7 +105,7 @@ class TaskConsumer:
                 reader, message = self._inbox.popleft()
             if not reader.is_stopping:
                 self._deliver(reader, message)
-        self._hub.call_soon(self._hand_over)
+        self.hub.call_soon(self._hand_over)
 
     def _deliver(self, reader: Reader, native: Any) -> None:
         tag: str = native.tag

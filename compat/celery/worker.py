@@ -29,6 +29,11 @@ class Worker(worker.Worker):
 class Consumer(consumer.Consumer):
     """Celery's consumer of tasks."""
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Give what reads the loop that it wakes; Celery does this after each reconnection too."""
+        self.task_consumer.hub = hub
+        super().register_with_event_loop(hub)
+
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         """Acknowledge at once: it only leaves a note for a thread, and a thread of the pool may call it."""
         return p(*args, **kwargs)
