@@ -57,8 +57,16 @@ class Envelopes:
         return _filled(parts, self._values(message, *arguments)).encode()
 
     def _marked(self, message: Message, priority: int, **options: Any) -> dict[str, Any]:
+        task = self._app.tasks[message.task]
         headers, properties, _, _ = self._app.amqp.as_task_v2(
-            "<<id>>", message.task, argsrepr="<<args>>", kwargsrepr="<<kwargs>>", **options
+            "<<id>>",
+            message.task,
+            argsrepr="<<args>>",
+            kwargsrepr="<<kwargs>>",
+            ignore_result=task.ignore_result,
+            time_limit=task.time_limit,
+            soft_time_limit=task.soft_time_limit,
+            **options,
         )
         return {
             "body": "<<body>>",

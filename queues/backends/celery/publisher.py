@@ -22,6 +22,8 @@ from queues.task import Tasks
 # AttributeError: kombu's Redis channel, when its connection is reset while it is being used.
 BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, OSError, AttributeError)
 PRIORITY_SEPARATOR = "\x06\x16"
+WISHES = ("exchange", "routing_key", "priority", "expires", "delivery_mode", "compression", "immediate", "mandatory")
+"""Options of a Celery task that only Celery's own way of publishing carries out."""
 
 
 class CeleryPublisher:
@@ -40,6 +42,7 @@ class CeleryPublisher:
         self._tasks = tasks
         self._stopping = stopping
         self._envelopes = Envelopes(app)
+        self._wishing: dict[str, bool] = {}
         broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
         # An app with an AMQP class of its own does not put its messages where Celery's transport would.
         is_celerys = app.amqp_cls == Celery.amqp_cls
@@ -78,6 +81,8 @@ class CeleryPublisher:
         """What Celery's transport does to publish, where the queue is in the store's Redis."""
         if not self._is_in_store or message.options or _is_watched() or self._has_wishes:
             return None
+        if self._task_has_wishes(message.task):
+            return None
         task = self._tasks.get(message.task)
         priority = 0 if task.is_foreign else redis_priority(message.priority)
         entry = self._envelopes.envelope(message, task, priority, delay_ms / 1000 or None)
@@ -111,6 +116,15 @@ class CeleryPublisher:
         # Celery looks a setting up in a chain of dictionaries, some 5 us each: they are read once.
         conf = self.app.conf
         return bool(conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json")
+
+    def _task_has_wishes(self, name: str) -> bool:
+        if name not in self._wishing:
+            native = self.app.tasks[name]
+            options = native._get_exec_options()
+            serializer = options.get("serializer") or "json"
+            has_own = serializer != "json" or any(options.get(each) is not None for each in WISHES)
+            self._wishing[name] = has_own or type(native).shadow_name is not celery.Task.shadow_name
+        return self._wishing[name]
 
     def _list_key(self, queue: str, priority: int) -> str:
         options = self._transport_options
