@@ -252,6 +252,9 @@ RELEASE = (
     ("redis.call('HSET', lock, 'state', 'queued')", CUT),
     ("keep_until(now + tonumber(ARGV[4]), 0, tonumber(ARGV[5]))", CUT),
     ("record.state = 'queued'\n", "\n"),
+    ("if ARGV[7] == '1' and record.next_owner then", "if false then"),
+    ("  redis.call('DEL', lock)\n", "\n"),
+    ("  redis.call('ZREM', leases, digest)\n", "\n"),
 )
 CANCEL = (
     ("if record.state == 'running' and ARGV[5] == '1' then", "if false then"),
