@@ -46,8 +46,14 @@ class Retry(Exception):  # noqa: N818 - a signal, not an error
 
     Args:
         delay: seconds until then; None takes the task's backoff.
+
+    Raises:
+        InvalidOptionError: the delay is no finite number of seconds.
     """
 
     def __init__(self, message: str = "", *, delay: float | None = None) -> None:
         super().__init__(message or "another attempt was asked for")
+        if delay is not None and not math.isfinite(delay):
+            msg = f"Retry(delay={delay!r}): needs a finite number of seconds"
+            raise InvalidOptionError(msg)
         self.delay = delay

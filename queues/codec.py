@@ -80,7 +80,7 @@ def simplified(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if callable(dump := getattr(type(value), "model_dump", None)):
-        return dump(value)
+        return _dumped(value, dump)
     for simple in (bool, int, float, str, bytes, list, tuple, dict, set, frozenset, Decimal, datetime):
         if isinstance(value, simple):
             return _as(simple, value)
@@ -88,6 +88,15 @@ def simplified(value: Any) -> Any:
         return dict(value)
     msg = f"a value of type {type(value).__module__}.{type(value).__qualname__} cannot be sent; send its id or fields"
     raise UnencodableError(msg)
+
+
+def _dumped(value: Any, dump: Callable[[Any], Any]) -> Any:
+    try:
+        return dump(value)
+    except Exception as exc:
+        # Another attempt would end here too: it is no error of the task's work.
+        msg = f"model_dump of {type(value).__module__}.{type(value).__qualname__} failed: {type(exc).__name__}: {exc}"
+        raise UnencodableError(msg) from exc
 
 
 def _as(simple: type, value: Any) -> Any:

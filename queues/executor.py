@@ -122,6 +122,8 @@ class Executor:
             value = self._called(task, run)
             outcome = envelope.of_value(value, MAX_RESULT_BYTES)
         except LeaseLostError as exc:
+            if not (run.is_lost or run.is_ended):
+                return self._failed(task, policy, run, exc)  # the task's own, of other work
             logger.warning("%s stopped: %s", run.message.id, exc)
             return Deferred(0, str(exc)) if self._put_back(policy, run) else self._fenced(task, run)
         except self._failures as exc:
