@@ -20,7 +20,7 @@ from tests.contract.operations import HELP_MS, TTL_MS, admit, begin, complete, f
 from tests.servers import ValkeyServer
 
 PASSWORD = "s3cr3t-passw0rd"
-SOON_S = 5.0
+SOON_S = 15.0
 
 
 @contextmanager
