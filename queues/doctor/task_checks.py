@@ -7,7 +7,7 @@ from typing import Any
 from queues.doctor.application import Application
 from queues.doctor.finding import Finding, Severity, good
 from queues.explanation import duration
-from queues.idempotency.heartbeat import BEATS_PER_LEASE, MARGIN
+from queues.idempotency.heartbeat import BEATS_PER_LEASE
 from queues.stores.redis_server import ServerFacts
 
 MANY_NAMES = 5
@@ -17,7 +17,6 @@ def task_findings(application: Application, servers: Sequence[ServerFacts]) -> I
     """What there is to say of the tasks, and of what they ask of the servers that hold their records."""
     slowest = max(servers, key=lambda facts: facts.slowest_ms)
     yield from _latency(application, slowest)
-    yield from _timeout(application, slowest)
     yield from _replicas(application, servers)
     yield from _patched(sys.modules)
     yield from _declared(application)
@@ -44,25 +43,6 @@ def _latency(application: Application, facts: ServerFacts) -> Iterator[Finding]:
         yield Finding("lease-latency", Severity.WARNING, seen, means, mend)
     else:
         yield good("lease-latency", seen)
-
-
-def _timeout(application: Application, facts: ServerFacts) -> Iterator[Finding]:
-    def is_short(lease_ms: int) -> bool:
-        # A beat goes out after a third of a lease; another must still get through before the margin.
-        left_ms = lease_ms * (1 - MARGIN - 1 / BEATS_PER_LEASE)
-        return facts.timeout_ms is None or facts.timeout_ms > left_ms
-
-    names = [task.name for task in application.tasks if is_short(task.policy.lease_ms)]
-    if not application.tasks:
-        return
-    waits = "for ever" if facts.timeout_ms is None else duration(facts.timeout_ms)
-    if not names:
-        yield good("lease-timeout", f"a reply is waited for {waits}, less than any lease allows")
-        return
-    seen = f"a lost reply is waited for {waits}, and the lease of {named(names)} is about as short"
-    means = "one lost reply of Redis costs a living worker its lease: the task is stopped and runs again"
-    mend = "lengthen `Once(lease=...)`, or put ?socket_timeout=SECONDS in the URL"
-    yield Finding("lease-timeout", Severity.WARNING, seen, means, mend)
 
 
 def _replicas(application: Application, servers: Sequence[ServerFacts]) -> Iterator[Finding]:

@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 3
 """Two beats may be lost before a lease is."""
-MARGIN = 0.1
-"""The part of a lease that is left when a task whose lease was not renewed is told to stop."""
+TRIES_PER_LEASE, PAUSES_PER_LEASE = 8, 20
+"""One renewal may take an eighth of a lease, and the next comes a twentieth after it has failed: when there is no time
+left for another, the task is told to stop. So it stops before its lease has ended, also when a server is silent."""
 PROGRESS_PERIOD_MS = 250
 
 
@@ -100,7 +101,8 @@ class HeartbeatThread:
             for w, text in zip(due, progress, strict=True)
         ]
         try:
-            answers = self._store.apply_each(requests)
+            within_ms = min(w.run.lease_ms for w in due) // TRIES_PER_LEASE
+            answers = self._store.apply_each(requests, within_ms)
             self._keep_slots([w.run for w in due])
         except StoreUnavailableError as exc:
             answers = [exc] * len(due)
@@ -126,8 +128,8 @@ class HeartbeatThread:
     def _take(self, watched: _Watched, progress: str, answer: Answer | None, sent_ms: int) -> None:
         run = watched.run
         if answer is None:
-            watched.due_ms = self._clock.monotonic_ms() + max(50, run.lease_ms // 20)
-            if self._clock.monotonic_ms() - watched.renewed_ms >= run.lease_ms * (1 - MARGIN):
+            watched.due_ms = self._clock.monotonic_ms() + run.lease_ms // PAUSES_PER_LEASE
+            if watched.due_ms + run.lease_ms // TRIES_PER_LEASE - watched.renewed_ms >= run.lease_ms:
                 self._give_up(run)
             return
         watched.renewed_ms = sent_ms

@@ -45,8 +45,13 @@ class Store(Protocol):
         """The answers to several operations, in order, in one round trip; each is atomic, all together are not."""
         ...
 
-    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
+    def apply_each(
+        self, requests: Sequence[tuple[str, Operation]], within_ms: int | None = None
+    ) -> list[Answer | StoreUnavailableError]:
         """As `apply_many`, with an error in the place of an answer that did not come.
+
+        Args:
+            within_ms: about how long to wait at most, trying nothing twice; None is as patient as the others.
 
         Raises:
             StoreUnavailableError: none came.

@@ -142,15 +142,23 @@ def connected(url: str, **more: Any) -> Client:
     match parts.topology:
         case Topology.CLUSTER:
             nodes = [ClusterNode(*address) for address in parts.addresses]  # type: ignore[no-untyped-call] # redis-py
-            return Cluster(startup_nodes=nodes, retry=Reconnecting(_backoff(), MANAGED_RETRIES), **options)
+            retry = Reconnecting(_backoff(), MANAGED_RETRIES)
+            return Cluster(startup_nodes=nodes, **{"retry": retry, **options})
         case Topology.SENTINEL:
             own = {"retry": Retry(NoBackoff(), 0), **_sentinels_options(options)}
             sentinel: Any = Sentinel(parts.addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call] # redis-py
             retry = Reconnecting(_backoff(), MANAGED_RETRIES)
-            client: redis.Redis = sentinel.master_for(parts.service, db=parts.db, retry=retry, **options)
+            client: redis.Redis = sentinel.master_for(parts.service, db=parts.db, **{"retry": retry, **options})
             return client
         case _:
-            return SingleServer(**_place(parts), retry=Reconnecting(_backoff(), RETRIES), **options)
+            retry = Reconnecting(_backoff(), RETRIES)
+            return SingleServer(**{**_place(parts), "retry": retry, **options})
+
+
+def impatient(within_ms: int) -> dict[str, Any]:
+    """Options of a client that has answered or failed after about so long: it tries nothing twice."""
+    timeout_s = within_ms / 2000  # to connect, and for the reply
+    return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
 
 
 class Clients:
@@ -158,13 +166,15 @@ class Clients:
 
     Args:
         given: used in place of the URL.
+        options: of redis-py, which win over the URL's.
     """
 
-    def __init__(self, url: str, given: Client | None = None) -> None:
+    def __init__(self, url: str, given: Client | None = None, **options: Any) -> None:
         if given is None:
             check_url(url)
         self._url = url
         self._given = given
+        self._options = options
         self._made: dict[int, Client] = {}
 
     @property
@@ -177,7 +187,7 @@ class Clients:
         if self._given is not None:
             return self._given
         # No lock: a fork would inherit it held. Of two threads that make a client, one gives its own up.
-        return self._made.get(os.getpid()) or self._made.setdefault(os.getpid(), connected(self._url))
+        return self._made.get(os.getpid()) or self._made.setdefault(os.getpid(), connected(self._url, **self._options))
 
     def close(self) -> None:
         """Close the connections of this process; the next use opens new ones."""

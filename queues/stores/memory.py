@@ -51,7 +51,9 @@ class MemoryStore:
         """The answers to several operations, in order."""
         return [self.apply(digest, operation) for digest, operation in requests]
 
-    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
+    def apply_each(
+        self, requests: Sequence[tuple[str, Operation]], within_ms: int | None = None
+    ) -> list[Answer | StoreUnavailableError]:
         """As `apply_many`."""
         return [*self.apply_many(requests)]
 

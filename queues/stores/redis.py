@@ -15,7 +15,7 @@ from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.limits.limiter import Limiter
 from queues.stores import scripts
-from queues.stores.connection import Client, Clients, translated, translation
+from queues.stores.connection import Client, Clients, impatient, translated, translation
 from queues.stores.redis_limiter import RedisLimiter
 from queues.stores.replication import load, run_replicated
 from queues.stores.scripts import Call, Keys
@@ -46,7 +46,9 @@ class RedisStore:
         self.url = url
         self.keys = Keys(prefix)
         self.standby: Standby = standby_for(url, prefix) if client is None else NoStandby()
+        self._given = client
         self._clients = Clients(url, client)
+        self._impatient_clients: dict[int, Clients] = {}
         self._now_ms = now_ms
         self.limiter: Limiter = RedisLimiter(self.keys, self._replies, self._remove, self._now)
 
@@ -65,13 +67,16 @@ class RedisStore:
             answers.append(answer)
         return answers
 
-    def apply_each(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer | StoreUnavailableError]:
-        """As `apply_many`, with an error in the place of an answer that did not come."""
+    def apply_each(
+        self, requests: Sequence[tuple[str, Operation]], within_ms: int | None = None
+    ) -> list[Answer | StoreUnavailableError]:
+        """As `apply_many`, with an error in the place of an answer that did not come, or not within the time."""
         now_ms = self._now()
         calls = [scripts.call(self.keys, digest, operation, now_ms) for digest, operation in requests]
         wanted = max((replicas_wanted(operation) for _, operation in requests), default=0)
         with translated():
-            replies = run_replicated(self._client, self.keys, calls, wanted) if wanted else self._run_many(calls)
+            client = self._client if within_ms is None else self._impatient(within_ms)
+            replies = run_replicated(client, self.keys, calls, wanted) if wanted else self._run_many(calls, client)
         return [translation(r) if isinstance(r, Exception) else scripts.answer(r) for r in replies]
 
     def _replies(self, calls: Sequence[Call]) -> list[Any]:
@@ -146,7 +151,8 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._clients.close()
+        for clients in (self._clients, *self._impatient_clients.values()):
+            clients.close()
 
     @property
     def _client(self) -> Any:
@@ -177,25 +183,32 @@ class RedisStore:
                 # Its slot is on its way to a node that did not know the script.
                 return self._client.execute_command(*call.whole_command)
 
-    def _run_many(self, calls: Sequence[Call]) -> list[Any]:
-        replies = self._pipelined(calls)
+    def _impatient(self, within_ms: int) -> Any:
+        if within_ms not in self._impatient_clients:
+            self._impatient_clients[within_ms] = Clients(self.url, self._given, **impatient(within_ms))
+        return self._impatient_clients[within_ms].current
+
+    def _run_many(self, calls: Sequence[Call], client: Any = None) -> list[Any]:
+        client = client or self._client
+        replies = _pipelined(client, calls)
         missing = _missing(replies)
         if missing:
-            load(self._client, [calls[at] for at in missing])
-            replies = _merged(replies, missing, self._pipelined([calls[at] for at in missing]))
+            load(client, [calls[at] for at in missing])
+            replies = _merged(replies, missing, _pipelined(client, [calls[at] for at in missing]))
         for at in _missing(replies):
-            replies[at] = self._client.execute_command(*calls[at].whole_command)
+            replies[at] = client.execute_command(*calls[at].whole_command)
         return replies
 
-    def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
-        if not calls:
-            return []
-        if isinstance(self._client, SingleServer):
-            return self._client.replies([call.command for call in calls])
-        pipe = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipe.execute_command(*call.command)
-        return list(pipe.execute(raise_on_error=False))
+
+def _pipelined(client: Any, calls: Sequence[Call]) -> list[Any]:
+    if not calls:
+        return []
+    if isinstance(client, SingleServer):
+        return client.replies([call.command for call in calls])
+    pipe = client.pipeline(transaction=False)
+    for call in calls:
+        pipe.execute_command(*call.command)
+    return list(pipe.execute(raise_on_error=False))
 
 
 def _missing(replies: Sequence[Any]) -> list[int]:

@@ -35,7 +35,6 @@ class ServerFacts:
         config: of CONFIG GET; None when it is forbidden, as on managed servers.
         clock_ahead_ms: how far the server's clock is before this machine's; negative when it is behind.
         slowest_ms: the slowest of `ROUND_TRIPS` round trips.
-        timeout_ms: after which this client gives a reply up; None for never.
         address: where it is; empty for a socket.
         cluster_state: of CLUSTER INFO; None when it is no node of a cluster, or does not tell.
     """
@@ -44,7 +43,6 @@ class ServerFacts:
     config: dict[str, str] | None = None
     clock_ahead_ms: int = 0
     slowest_ms: float = 0.0
-    timeout_ms: int | None = None
     address: str = ""
     cluster_state: str | None = None
 
@@ -91,14 +89,12 @@ def seen(url: str) -> list[ServerFacts]:
 def _facts(server: Any) -> ServerFacts:
     server.ping()
     options = server.connection_pool.connection_kwargs
-    timeout_s = options.get("socket_timeout")
     clock_ahead_ms, slowest_ms = _measured(server)
     return ServerFacts(
         _info(server),
         _config(server),
         clock_ahead_ms,
         slowest_ms,
-        None if timeout_s is None else round(float(timeout_s) * 1000),
         f"{options['host']}:{options['port']}" if "host" in options else "",
         _cluster_state(server),
     )

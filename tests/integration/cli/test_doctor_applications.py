@@ -113,7 +113,6 @@ def test_a_queue_of_connect_is_found_sound(examine: Examine, text: str) -> None:
         (celery(broker="redis://127.0.0.1:1/0"), "broker", "broken"),
         (celery("app.conf.broker_transport_options = {}", broker=RABBIT), "confirm-publish", "broken"),
         (celery(broker=RABBIT), "consumer-timeout", "unseen"),
-        (celery(once="lease=5, ttl=7200"), "lease-timeout", "warning"),
         (celery(once="fail_open=True, ttl=7200"), "fail-open", "note"),
         (celery(once="lossy=True, ttl=7200"), "lossy", "note"),
         (celery("@tasks.task(once=None)\ndef each(a): ..."), "every-message", "note"),

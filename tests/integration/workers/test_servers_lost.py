@@ -1,5 +1,8 @@
 """Redis, and the way to the broker, that go away in the middle of a task and come back."""
 
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from queues import Handle
+from queues import Handle, Once
+from queues.clock import SystemClock
+from queues.idempotency.guard import Guard
+from queues.message import Message
+from queues.stores.redis import RedisStore
 from tests.integration.workers.conftest import Begin, StageOf
 from tests.proxy import Proxy
 from tests.servers import ValkeyServer
@@ -89,3 +96,21 @@ def test_a_rabbitmq_that_is_cut_off_and_comes_back_costs_no_second_effect(stage_
         # RabbitMQ delivers the unacked message again, to be answered from the record.
         assert (result, after) == (name, 1)
         assert stage.effects(name) == ["began", "done"]
+
+
+def test_a_task_stops_before_its_lease_ends_while_a_server_is_silent(tmp_path: Path):
+    lease_ms = 3_000
+    with ValkeyServer(tmp_path / "valkey", fsync=None) as server:
+        store, clock = RedisStore(server.url), SystemClock()
+        message = Message("m-1", "program.spins", "slow", "ab" * 20)
+        begun_ms = clock.monotonic_ms()
+        answer, run = Guard.over(store, clock, threading.Event()).begin(message, Once(lease=lease_ms / 1000))
+        assert run is not None, answer
+
+        os.kill(server.pid, signal.SIGSTOP)
+        eventually(lambda: run.is_lost)
+        stopped_ms = clock.monotonic_ms()
+        os.kill(server.pid, signal.SIGCONT)
+        store.close()
+
+    assert stopped_ms - begun_ms < lease_ms
