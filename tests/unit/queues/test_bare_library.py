@@ -12,8 +12,10 @@ class OnlyRedis:
 
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
+        # Before Python 3.11.3, redis itself needs `async_timeout`.
+        known = sys.stdlib_module_names | {"queues", "redis", "async_timeout"}
         # `_sysconfigdata` is the standard library's; what follows in its name differs from system to system.
-        if top not in sys.stdlib_module_names | {"queues", "redis"} and not top.startswith("_sysconfigdata"):
+        if top not in known and not top.startswith("_sysconfigdata"):
             raise ModuleNotFoundError(f"No module named {top!r}", name=top)
 
 sys.meta_path.insert(0, OnlyRedis())
