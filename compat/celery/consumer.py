@@ -11,6 +11,7 @@ from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
 from compat.celery.acknowledgements import Acknowledgements
+from compat.celery.kombu_queues import READS_CELERYS, KombuQueues, is_broadcast
 from compat.celery.message import to_celery
 from compat.celery.reader import Reader
 from compat.celery.window import Window
@@ -25,7 +26,8 @@ class TaskConsumer:
     """Reads the queues of a worker, each in a thread, and hands the messages to the worker's own event loop.
 
     Args:
-        queues: kombu's, to read from.
+        connection: kombu's, for the few queues that stay its own.
+        queues: kombu's declarations of what to read.
         accept: the content types that may be decoded.
         on_decode_error: called with a message that cannot be read, and why.
     """
@@ -33,6 +35,7 @@ class TaskConsumer:
     def __init__(
         self,
         app: Any,
+        connection: Any,
         queues: list[Any],
         *,
         accept: Any,
@@ -55,6 +58,7 @@ class TaskConsumer:
         self._is_reading = False
         self._is_lost = False
         self._window = Window()
+        self._kombu = KombuQueues(connection, accept, on_decode_error)
 
     @property
     def channel(self) -> Any:
@@ -70,8 +74,11 @@ class TaskConsumer:
         """Start to read every queue that is not being read."""
         self._is_reading = True
         self._acknowledgements.start()
-        for name in self._queues:
-            if name not in self._readers:
+        reads_celerys = self._app.conf.get(READS_CELERYS)
+        kombus = [queue for queue in self._queues.values() if reads_celerys or is_broadcast(queue)]
+        self._kombu.read(kombus, self.on_message)
+        for name, queue in self._queues.items():
+            if name not in self._readers and not is_broadcast(queue):
                 broker = self._app.amqp.broker
                 reader = Reader(broker, name, self._window, self._receive, self._lose, self._acknowledgements)
                 self._readers[name] = reader
@@ -124,6 +131,7 @@ class TaskConsumer:
     def qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:
         """Set how many messages may be unacknowledged; 0 is no limit."""
         self._window.limit(prefetch_count)
+        self._kombu.qos(prefetch_count)
 
     def consuming_from(self, queue: Any) -> bool:
         """Whether the queue, or the queue of that name, is read."""
@@ -138,6 +146,7 @@ class TaskConsumer:
         """Read a queue no more; what it gave and nothing runs yet goes back."""
         name = getattr(queue, "name", queue)
         self._queues.pop(name, None)
+        self._kombu.leave(name)
         reader = self._readers.pop(name, None)
         if reader is not None:
             self._retire(reader, lambda message: bool(message.is_handed_over))
@@ -149,6 +158,8 @@ class TaskConsumer:
         for name in list(self._readers):
             self._retire(self._readers.pop(name), lambda message: message.tag in running)
         self._inbox.clear()
+        # Last: it raises when kombu's connection is the one that was lost.
+        self._kombu.cancel()
 
     def _retire(self, reader: Reader, keeps: Callable[[Any], bool]) -> None:
         reader.stop(keeps)
@@ -156,11 +167,17 @@ class TaskConsumer:
 
     def close(self) -> None:
         """End the readers, after what was acknowledged has reached the broker."""
-        self.cancel()
+        try:
+            self.cancel()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         self._acknowledgements.flush()
         for reader in self._retired:
             reader.close()
         self._retired.clear()
+        self._kombu.close()
 
     def purge(self) -> int:
         """Drop what waits in the queues; returns how many messages."""

@@ -15,6 +15,7 @@ from kombu.utils.objects import cached_property
 from compat.celery.acknowledgements import Acknowledgements
 from compat.celery.broker import BROKER_ERRORS, make_broker
 from compat.celery.consumer import TaskConsumer
+from compat.celery.kombu_queues import is_fanout
 from compat.celery.message import to_dramatiq
 from compat.celery.routes import destinations
 
@@ -68,7 +69,7 @@ class AMQP(amqp.AMQP):
     ) -> TaskConsumer:
         """What a worker reads tasks through."""
         queues = queues or list(self.queues.consume_from.values())
-        return TaskConsumer(self.app, queues, accept=accept or self.app.conf.accept_content, **options)
+        return TaskConsumer(self.app, channel, queues, accept=accept or self.app.conf.accept_content, **options)
 
 
 class TaskProducer:
@@ -114,6 +115,20 @@ class TaskProducer:
         """
         exchange = getattr(exchange, "name", exchange) or ""
         serializer = serializer or "json"
+        if exchange and is_fanout(self._amqp.app, exchange):
+            self.kombu_producer.publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                serializer=serializer,
+                compression=compression,
+                headers=headers,
+                declare=declare,
+                retry=retry,
+                retry_policy=retry_policy,
+                **properties,
+            )
+            return
         properties = {"priority": 0, **properties, "exchange": exchange, "routing_key": routing_key}
         for queue in destinations(self._amqp.app, exchange, routing_key, declare):
             name = self._amqp.broker.queue_for(queue)  # type: ignore[attr-defined] # of both brokers of ours

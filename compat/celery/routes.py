@@ -31,7 +31,7 @@ def _is_bound(queue: Any, exchange: str, routing_key: str) -> bool:
     for source, key in bindings:
         if source is None or source.name != exchange:
             continue
-        if source.type == "fanout" or key == routing_key:
+        if key == routing_key:
             return True
         if source.type == "topic" and _matches(key or "", routing_key):
             return True

@@ -12,6 +12,7 @@ from celery.concurrency import prefork
 from celery.worker import consumer
 
 from compat.celery.processes.prefork import ProcessPool
+from compat.celery.reader import Reader
 
 
 class Worker(worker.Worker):
@@ -36,4 +37,8 @@ class Consumer(consumer.Consumer):
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
         """Acknowledge at once: it only leaves a note for a thread, and a thread of the pool may call it."""
-        return p(*args, **kwargs)
+        channel = getattr(getattr(p, "__self__", None), "channel", None)
+        if isinstance(channel, Reader):
+            return p(*args, **kwargs)
+        # A message of kombu's is acknowledged in the event loop, whose connection it came through.
+        return super().call_soon_ack(p, *args, **kwargs)

@@ -37,11 +37,12 @@ class Side:
         name: `celery` or `shim`.
         redis_url: of the results and the marks.
         broker_url: of the queues.
+        environment: more for its processes.
     """
 
-    def __init__(self, name: str, redis_url: str, broker_url: str) -> None:
+    def __init__(self, name: str, redis_url: str, broker_url: str, environment: dict[str, str] | None = None) -> None:
         self.name = name
-        self.environment = environment_of(name, redis_url, broker_url)
+        self.environment = {**environment_of(name, redis_url, broker_url), **(environment or {})}
         self.ledger = redis.Redis.from_url(redis_url)
         with pytest.MonkeyPatch.context() as patch:
             for key, value in self.environment.items():

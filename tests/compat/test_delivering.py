@@ -79,3 +79,16 @@ def test_a_backlog_is_done_in_the_order_of_priorities(side: Side, name: str, fol
         eventually(lambda: len(side.marks(name)) == 8, within_s=WAIT_S)
 
     assert side.marks(name) == sorted("93609360", reverse=not is_redis)
+
+
+def test_a_broadcast_runs_on_every_worker(side: Side, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if side.environment["BROKER_URL"].startswith("redis"):
+        pytest.skip("Celery's producer does not declare the exchange, and kombu drops the message on Redis")
+    monkeypatch.setitem(side.environment, "COMPAT_BROADCAST", "yes")
+    twin = Side(side.name, side.environment["REDIS_URL"], side.environment["BROKER_URL"], side.environment)
+    with side.worker(folder, concurrency=1), side.worker(folder, concurrency=1):
+        twin.tasks.note.apply_async((name,), queue="everywhere")
+
+        eventually(lambda: len(side.marks(name)) == 2, within_s=WAIT_S)
+        assert twin.tasks.add.delay(1, 1).get(timeout=WAIT_S) == 2
+    twin.close()

@@ -133,3 +133,20 @@ def test_purge_drops_what_waits(url: str) -> None:
     assert app.control.purge() == 3
     assert app.control.purge() == 0
     app.close()
+
+
+def test_a_worker_takes_what_celerys_producers_send_when_it_is_told_to(url: str, tmp_path: Path) -> None:
+    flush(url)
+    given = environment(url)
+    command = ["compat.celery", "-A", "compat_plain", "worker", "-c", "1", "--without-mingle", "--without-gossip"]
+    command += ["-l", "INFO"]
+    script = str(ROOT / "tests" / "programs" / "compat_plain.py")
+    with Worker(command, {**given, "READS_CELERYS": "1"}, tmp_path / "worker.log", has_logged):
+        on_celery = subprocess.run(
+            [sys.executable, script], env={**os.environ, **given}, capture_output=True, text=True, check=False
+        )
+        on_dramatiq = subprocess.run(
+            [sys.executable, script], env={**os.environ, **given, **LOADER}, capture_output=True, text=True, check=False
+        )
+
+    assert [sent.stdout.strip() for sent in (on_celery, on_dramatiq)] == ["42", "42"], on_celery.stderr

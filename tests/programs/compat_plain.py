@@ -6,6 +6,8 @@ from celery import Celery
 
 app = Celery("compat_plain", broker=os.environ["BROKER_URL"], backend=os.environ["REDIS_URL"])
 
+app.conf.dramatiq_reads_celery_queues = "READS_CELERYS" in os.environ
+
 
 @app.task
 def double(x: int) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 import celery
 import redis
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from kombu import Queue
+from kombu.common import Broadcast
 
 import compat.celery
 
@@ -30,6 +32,7 @@ app.conf.update(
     # On Redis, what a dead worker held is delivered again after so long: kombu's word for it, and ours.
     broker_transport_options=ON_REDIS if os.environ["BROKER_URL"].startswith("redis") else {},
     task_routes={"compat_program.routed": {"queue": "priority-mail"}},
+    task_queues=[Queue("celery"), Broadcast("everywhere")] if "COMPAT_BROADCAST" in os.environ else None,
     task_protocol=int(os.environ.get("COMPAT_PROTOCOL", "2")),
 )
 
