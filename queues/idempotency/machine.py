@@ -11,6 +11,8 @@
               └────────────────────┴─────────────────▶ DEAD
 
 Queued work may be given newer arguments, and running work be followed by one more run (`replace`, `keep_last`).
+Work that ends as FAILED without having been cancelled, or as DEAD, leaves a dead letter, from which it can be queued
+again (`revive`); `letters.py` is the specification of letters.
 
 The whole specification stands in this one file, longer than others, so that it can be read at once. The scripts in
 `queues/scripts` are the atomic form of these functions; the memory store is these functions
@@ -22,6 +24,7 @@ Source: fencing tokens, Kleppmann, "How to do distributed locking", 2016; leases
 from dataclasses import replace
 from typing import assert_never
 
+from queues.idempotency.burial import Bury, Drop, Revive
 from queues.idempotency.state import (
     Admit,
     Answer,
@@ -87,6 +90,10 @@ def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  
             return cancel(record, operation, now_ms)
         case Help():
             return help_(record, operation, now_ms)
+        case Revive():
+            return revive(record, operation, now_ms)
+        case Bury() | Drop():
+            return record, Answer(Kind.OK)  # a letter's, not the record's
     assert_never(operation)
 
 
@@ -307,6 +314,30 @@ def help_(record: Record | None, request: Help, now_ms: int) -> Result:
     if record is None or not record.state.is_live or record.help_at_ms > now_ms:
         return record, Answer(Kind.OK)
     return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
+
+
+def revive(record: Record | None, request: Revive, now_ms: int) -> Result:
+    """Queue the work of a dead letter anew, unless it goes on already or an outcome answers.
+
+    It is overdue from now on: recovery publishes it, so that this needs no broker.
+    """
+    if record is not None and record.state.is_live:
+        return record, Answer(Kind.INFLIGHT, record.owner, record.state)
+    gives_way = record is None or request.is_released or (record.state is State.FAILED and not record.is_cached)
+    if record is not None and not gives_way:
+        is_other = record.fingerprint != request.fingerprint
+        return record, Answer(Kind.CONFLICT, record.owner, record.state) if is_other else _stored(record)
+    revived = Record(
+        State.QUEUED,
+        request.fingerprint,
+        request.message_id,
+        token=record.token if record else 0,
+        message=request.message,
+        help_at_ms=now_ms,
+        created_ms=now_ms,
+        expires_ms=now_ms + request.ttl_ms,
+    )
+    return revived, Answer(Kind.ADMITTED, request.message_id, State.QUEUED)
 
 
 def _is_other(record: Record, request: Admit | Begin) -> bool:

@@ -6,6 +6,8 @@ E reserved ("queued"), R running, W waiting for a retry; C completed, F failed, 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from queues.idempotency.burial import LETTER_TTL_MS, OnLetter
+
 
 class State(StrEnum):
     """Where the work of a key stands."""
@@ -197,6 +199,7 @@ class Begin:
         execution: a nonce of this delivery, so that a repeated request is known.
         retries: what the message says, used when the record is gone.
         max_lost: takeovers allowed before the work is dead.
+        letter_ms: how long its dead letter is kept, should the work end here; 0 keeps none.
     """
 
     fingerprint: str
@@ -207,6 +210,7 @@ class Begin:
     lease_ms: int
     max_lost: int
     ttl_ms: int
+    letter_ms: int = LETTER_TTL_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +251,17 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Store a failure for `ttl_ms`, on `replicas` replicas too; unless cached, a new submission runs again."""
+    """Store a failure for `ttl_ms`, on `replicas` replicas too; unless cached, a new submission runs again.
+
+    Its dead letter is kept for `letter_ms`; 0 keeps none.
+    """
 
     token: int
     outcome: bytes
     is_cached: bool
     ttl_ms: int
     replicas: int = 0
+    letter_ms: int = LETTER_TTL_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +298,7 @@ class Help:
     ttl_ms: int
 
 
-Operation = Admit | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help
+Operation = Admit | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help | OnLetter
 
 
 def replicas_wanted(operation: Operation) -> int:

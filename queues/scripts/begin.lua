@@ -10,6 +10,7 @@
 -- ARGV[10]  ttl_ms
 -- ARGV[11]  outcome of a task whose workers all died
 -- ARGV[12]  outcome of a cancelled task
+-- ARGV[13]  how long a dead letter is kept (ms); 0 keeps none
 -- Returns   run | fenced (another run followed it) | busy | busy_self | replay | replay_error | dead | conflict
 
 local fingerprint, id, execution, lease, ttl = ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[10])
@@ -53,7 +54,7 @@ local function begin_running(record)
   end
   if record.cancelled then return run_anew(record) end
   if record.lost >= tonumber(ARGV[9]) then
-    finish(record, 'dead', ARGV[11], ttl)
+    finish_dead(record, 'dead', ARGV[11], ttl, false, tonumber(ARGV[13]))
     return stored(record)
   end
   record.lost = record.lost + 1

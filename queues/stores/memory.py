@@ -1,15 +1,18 @@
-"""Records in this process: `machine.apply` under a lock."""
+"""Records in this process: the specification under a lock."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from queues.clock import Clock, SystemClock
 from queues.errors import InvalidOptionError, StoreUnavailableError
-from queues.idempotency import machine
+from queues.idempotency import letters
+from queues.idempotency.letters import Shelf
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.limits.limiter import Limiter
+from queues.stores.memory_letters import MemoryLetters
 from queues.stores.memory_limiter import MemoryLimiter
 
 
@@ -24,6 +27,8 @@ class MemoryStore:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
+        self._shelves: defaultdict[str, Shelf] = defaultdict(Shelf)
+        self.letters = MemoryLetters(self._clock, self._lock, self._shelves)
         self._turns: dict[str, int] = {}
         self._ticks: dict[str, int] = {}
         self._workers: dict[str, int] = {}
@@ -40,7 +45,8 @@ class MemoryStore:
             msg = "the memory store has no queue to publish to"
             raise InvalidOptionError(msg)
         with self._lock:
-            record, answer = machine.apply(self._current(digest), operation, self._clock.now_ms())
+            shelf = self._shelves[digest[:2]]
+            record, answer = letters.apply(shelf, digest, self._current(digest), operation, self._clock.now_ms())
             if record is None:
                 self._records.pop(digest, None)
             else:

@@ -16,6 +16,7 @@ from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.limits.limiter import Limiter
 from queues.stores import scripts
 from queues.stores.connection import Client, Clients, impatient, translated, translation
+from queues.stores.redis_letters import RedisLetters
 from queues.stores.redis_limiter import RedisLimiter
 from queues.stores.replication import load, run_replicated
 from queues.stores.scripts import Call, Keys
@@ -50,6 +51,7 @@ class RedisStore:
         self._clients = Clients(url, client)
         self._impatient_clients: dict[int, Clients] = {}
         self._now_ms = now_ms
+        self.letters = RedisLetters(self._clients, self.keys, now_ms)
         self.limiter: Limiter = RedisLimiter(self.keys, self._replies, self._remove, self._now)
 
     def apply(self, digest: str, operation: Operation) -> Answer:

@@ -14,6 +14,7 @@ from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
 from queues.stores.connection import Clients, masters, translated
 from queues.stores.redis import worker_infos
+from queues.stores.redis_letters import RedisLetters
 from queues.stores.scripts import FINISHED_FIELDS, LIVE_FIELDS, Keys
 
 BATCH = 200
@@ -68,6 +69,7 @@ class RedisListing:
         self._prefix = prefix
         self._max_scanned_keys = max_scanned_keys
         self._clients = Clients(url)
+        self.letters = RedisLetters(self._clients, self.keys)
 
     def now_ms(self) -> int:
         """The server's clock, in ms since the Unix epoch."""

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any, assert_never
 
 from queues.errors import InvalidOptionError
+from queues.idempotency.burial import Bury, Drop, Revive
 from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
 from queues.idempotency.state import (
     Admit,
@@ -40,6 +41,8 @@ FINISHED_FIELDS = (
 )
 WITHOUT_RECORD = frozenset({"rate", "take_slot", "keep_slot"})
 """Scripts that touch no record: `record.lua` does not stand before them."""
+ON_LETTERS = frozenset({"begin", "fail", "bury", "revive", "drop"})
+"""Scripts that have `letters.lua` before them, and the keys of the shard's dead letters after the record's."""
 SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 
 
@@ -95,6 +98,14 @@ class Keys:
             f"{self.prefix}task_leases:{{{shard}}}",
         )
 
+    def letters(self, shard: str) -> tuple[str, str, str]:
+        """The dead letters of a shard, their index and their counts, in the hash slot of its records."""
+        return (
+            f"{self.prefix}task_dead:{{{shard}}}",
+            f"{self.prefix}task_dead_index:{{{shard}}}",
+            f"{self.prefix}task_dead_counts:{{{shard}}}",
+        )
+
     def leases(self) -> list[str]:
         """Every shard's index of leases."""
         return [f"{self.prefix}task_leases:{{{shard}}}" for shard in SHARDS]
@@ -126,19 +137,24 @@ class Keys:
 
 @cache
 def script(name: str) -> Script:
-    """The script of that name, with `record.lua` before it where it works on a record."""
+    """The script of that name, with what it begins with before it."""
     folder = resources.files("queues") / "scripts"
-    source = (folder / f"{name}.lua").read_text("utf-8")
-    if name not in WITHOUT_RECORD:
-        source = (folder / "record.lua").read_text("utf-8") + source
+    source = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts(name))
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """The files that make a script, in order."""
+    if name in WITHOUT_RECORD:
+        return (name,)
+    return ("record", "letters", name) if name in ON_LETTERS else ("record", name)
 
 
 def sources() -> list[str]:
     """The text of every script."""
     folder = resources.files("queues") / "scripts"
     names = sorted(entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua"))
-    return [script(name).source for name in names if name != "record"]
+    return [script(name).source for name in names if name not in ("record", "letters")]
 
 
 def call(keys: Keys, digest: str, operation: Operation, now_ms: int | None = None) -> Call:
@@ -149,6 +165,8 @@ def call(keys: Keys, digest: str, operation: Operation, now_ms: int | None = Non
     """
     name, arguments = _arguments(operation)
     names: tuple[str, ...] = keys.of(digest)
+    if name in ON_LETTERS:
+        names = (*names, *keys.letters(digest[:2]))
     if isinstance(operation, Admit) and operation.publication is not None:
         names, arguments = _publish(operation.publication, names, arguments)
     return Call(script(name), names, (digest, "" if now_ms is None else now_ms, *arguments))
@@ -173,7 +191,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
             return "confirm", (o.message_id, o.help_after_ms, o.ttl_ms)
         case Begin() as o:
             run = (o.message, o.execution, o.retries, o.lease_ms, o.max_lost, o.ttl_ms)
-            return "begin", (o.fingerprint, o.message_id, *run, DEAD_OUTCOME, CANCELLED_OUTCOME)
+            return "begin", (o.fingerprint, o.message_id, *run, DEAD_OUTCOME, CANCELLED_OUTCOME, o.letter_ms)
         case Heartbeat() as o:
             return "heartbeat", (o.token, o.lease_ms, o.ttl_ms, o.progress)
         case Complete() as o:
@@ -182,13 +200,19 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
             attempt = (o.message, o.retries, o.delay_ms)
             return "wait", (o.token, *attempt, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME)
         case Fail() as o:
-            return "fail", (o.token, o.outcome, int(o.is_cached), o.ttl_ms)
+            return "fail", (o.token, o.outcome, int(o.is_cached), o.ttl_ms, o.letter_ms)
         case Release() as o:
             return "release", (o.token, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME, int(o.is_forgotten))
         case Cancel() as o:
             return "cancel", (CANCELLED_OUTCOME, o.ttl_ms, int(o.spares_running))
         case Help() as o:
             return "help", (o.help_after_ms, o.ttl_ms)
+        case Bury() as o:
+            return "bury", (o.message_id, o.message, o.outcome, o.created_ms, o.letter_ms)
+        case Revive() as o:
+            return "revive", (o.message_id, o.fingerprint, o.message, int(o.is_released), o.ttl_ms)
+        case Drop() as o:
+            return "drop", (o.message_id,)
     assert_never(operation)
 
 

@@ -4,6 +4,7 @@ import time
 
 from queues.idempotency.state import Admit, Kind, Publication
 from queues.stores import scripts
+from tests.contract.letter_stories import STORIES
 from tests.contract.lockstep import DivergenceError, Lockstep, Model
 from tests.contract.operations import (
     DELAY_MS,
@@ -40,8 +41,8 @@ def every_story(lockstep: Lockstep) -> None:
         runs_that_follow,
     )
     on_the_server = (publications, server_clock, lost_index_entry, stale_index_entry)
-    for number, story in enumerate((*on_the_clock, *on_the_server)):
-        story(lockstep, Model(f"d{number}" + "0" * 38))
+    for number, story in enumerate((*on_the_clock, *on_the_server, *STORIES)):
+        story(lockstep, Model(f"{0xD0 + number:02x}" + "0" * 38))
 
 
 def many_helps(lockstep: Lockstep, model: Model) -> None:

@@ -1,14 +1,17 @@
 """The machine and the scripts, side by side: each operation goes to both, answers and whole records are compared."""
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
 
-from queues.idempotency import machine
-from queues.idempotency.state import Answer, Cancel, Help, Operation, Record, State
+from queues.idempotency import letters
+from queues.idempotency.burial import Bury, Drop, Revive
+from queues.idempotency.letters import Shelf
+from queues.idempotency.state import Answer, Begin, Cancel, Fail, Help, Operation, Record, State
 from queues.stores import scripts
 from queues.stores.scripts import Call, Keys, Script
 from tests.contract.operations import Chooser, ManualClock
@@ -16,6 +19,8 @@ from tests.contract.operations import Chooser, ManualClock
 EXPIRY_TOLERANCE_MS = 20_000
 """The server's expiry runs on real time while the injected clock stands still."""
 
+ON_LETTERS = frozenset({Begin, Fail, Bury, Revive, Drop})
+"""Operations after which the letters of the shard are compared too."""
 SETTLE_STEPS = 40
 """One round trip for so many steps of a walk."""
 
@@ -38,9 +43,9 @@ class Model:
     left_ms: int = 0
     is_stale: bool = False
 
-    def apply(self, operation: Operation, now_ms: int) -> Answer:
+    def apply(self, shelf: Shelf, operation: Operation, now_ms: int) -> Answer:
         before = self.record
-        self.record, answer = machine.apply(before, operation, now_ms)
+        self.record, answer = letters.apply(shelf, self.digest, before, operation, now_ms)
         is_marked_only = isinstance(operation, Cancel) and answer.state is State.RUNNING
         if self.record is not None and self.record is not before and not is_marked_only:
             self.left_ms = self.record.expires_ms - now_ms
@@ -69,12 +74,14 @@ class Lockstep:
         self.keys = Keys(self.prefix)
         self._pipe = self.client.pipeline(transaction=False)
         self._expected: list[tuple[Any, Any]] = []
+        self._shelves: defaultdict[str, Shelf] = defaultdict(Shelf)
 
     def apply(self, model: Model, operation: Operation) -> None:
         """Queue one operation, and reads of everything it may have touched."""
         now_ms = self.clock.now_ms()
         self._queue(scripts.call(self.keys, model.digest, operation, now_ms))
-        answer = model.apply(operation, now_ms)
+        shelf = self._shelves[model.digest[:2]]
+        answer = model.apply(shelf, operation, now_ms)
         self._expected.append((operation, answer))
         self._queue(scripts.reading(self.keys, model.digest, now_ms))
         expected = model.record
@@ -88,6 +95,17 @@ class Lockstep:
         is_live = expected is not None and expected.state.is_live
         entry = expected.help_at_ms if expected and is_live else None
         self._expected.append(("its entry in the index", ... if model.is_stale else entry))
+        if type(operation) in ON_LETTERS:
+            self._expect_letters(self.keys.letters(model.digest[:2]), shelf)
+
+    def _expect_letters(self, names: tuple[str, str, str], shelf: Shelf) -> None:
+        kept = {letter.id.encode(): letter.encoded() for letter in shelf.letters.values()}
+        self._pipe.hgetall(names[0])
+        self._expected.append(("the dead letters", kept))
+        self._pipe.zrange(names[1], 0, -1, withscores=True)
+        self._expected.append(("their index", [(letter.id.encode(), letter.failed_ms) for letter in shelf.in_order()]))
+        self._pipe.hmget(names[2], "bytes", "removed")
+        self._expected.append(("their counts", [shelf.bytes, shelf.removed]))
 
     def expire(self, model: Model) -> None:
         """Let the server forget the record, as its time to live would: the index keeps its entry."""
@@ -155,6 +173,8 @@ def _parsed(name: Any, wanted: Any, reply: Any) -> Any:
         return scripts.record(reply)
     if name == "its entry in the index":
         return None if reply is None else int(reply)
+    if name == "their counts":
+        return [int(count or 0) for count in reply]
     return reply
 
 
@@ -164,4 +184,7 @@ def load(client: redis.Redis, texts: Sequence[str]) -> None:
         client.script_load(text)
 
 
-NAMES = ("admit", "confirm", "begin", "heartbeat", "complete", "wait", "fail", "release", "cancel", "help", "read")
+NAMES = (
+    *("admit", "confirm", "begin", "heartbeat", "complete", "wait", "fail", "release", "cancel", "help", "read"),
+    *("bury", "revive", "drop"),
+)

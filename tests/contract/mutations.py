@@ -6,7 +6,7 @@ see, and must go unnoticed.
 
 from dataclasses import dataclass
 
-CUT = ""
+from tests.contract.letter_mutations import CUT, ON_LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +304,7 @@ MUTATIONS = (
             "cancel": CANCEL,
             "confirm": CONFIRM,
             "help": HELP,
+            **ON_LETTERS,
         }.items()
         for old, new in edits
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from queues.idempotency.burial import Bury, Drop, Revive
 from queues.idempotency.state import (
     Admit,
     Answer,
@@ -27,6 +28,7 @@ LEASE_MS = 30_000
 HELP_MS = 20_000
 TTL_MS = 3_600_000
 DELAY_MS = 60_000
+LETTER_MS = 86_400_000
 
 OUTCOME = b'{"ok":1}'
 FAILURE = b'{"error":{"type":"ValueError"}}'
@@ -98,6 +100,18 @@ def release(token: int, *, is_forgotten: bool = False) -> Release:
     return Release(token, HELP_MS, TTL_MS, is_forgotten)
 
 
+def bury(owner: str = "m1", message: bytes = b"message", letter_ms: int = LETTER_MS) -> Bury:
+    return Bury(owner, message, FAILURE, START_MS, letter_ms)
+
+
+def revive(owner: str = "m1", fingerprint: str = "", *, is_released: bool = False) -> Revive:
+    return Revive(owner, fingerprint, b"message of " + owner.encode(), is_released, TTL_MS)
+
+
+def drop(owner: str = "m1") -> Drop:
+    return Drop(owner)
+
+
 def cancel(*, spares_running: bool = False) -> Cancel:
     return Cancel(TTL_MS, spares_running)
 
@@ -133,6 +147,7 @@ def play(store: Applies, clock: ManualClock, digest: str, steps: Sequence[Step])
 TTLS_MS = (90_000, TTL_MS, 40 * 86_400_000)
 HELPS_MS = (1_000, HELP_MS, 700_000)
 LEASES_MS = (5_000, LEASE_MS)
+LETTERS_MS = (LETTER_MS, LETTER_MS, 90_000, 0)
 ADVANCES_MS = (0, 0, 0, 0, 0, 1, 900, 5_000, 29_999, 30_000, 30_001, 61_000, 650_000, -1, -4_000)
 FINGERPRINTS = ("", "f1")
 OWNERS = ("m1", "m1", "m2", "m3")
@@ -151,7 +166,8 @@ class Chooser:
         return self.choose(ADVANCES_MS)
 
     def operation(self, record: Record | None) -> Operation:
-        kinds = (self._admit, self._begin, self._begin, self._write, self._write, self._write, self._other)
+        writes = (self._write, self._write, self._write)
+        kinds = (self._admit, self._begin, self._begin, *writes, self._other, self._on_letter)
         return self.choose(kinds)(record)
 
     def _fingerprint(self, record: Record | None) -> str:
@@ -166,7 +182,7 @@ class Chooser:
     def _begin(self, record: Record | None) -> Operation:
         c = self.choose
         head = (self._fingerprint(record), c(OWNERS), c(BLOBS), c(EXECUTIONS), c((0, 2)))
-        return Begin(*head, c(LEASES_MS), c((0, 1, 3)), c(TTLS_MS))
+        return Begin(*head, c(LEASES_MS), c((0, 1, 3)), c(TTLS_MS), c(LETTERS_MS))
 
     def _write(self, record: Record | None) -> Operation:
         c = self.choose
@@ -178,7 +194,7 @@ class Chooser:
                 lambda: Heartbeat(token, c(LEASES_MS), ttl_ms, c(("", '{"done":1}', '{"done":2}'))),
                 lambda: Complete(token, c(BLOBS), ttl_ms),
                 lambda: Wait(token, c(BLOBS), c((0, 1, 3)), c((0, 5_000, DELAY_MS)), c(HELPS_MS), ttl_ms),
-                lambda: Fail(token, c(BLOBS), c((False, False, True)), ttl_ms),
+                lambda: Fail(token, c(BLOBS), c((False, False, True)), ttl_ms, letter_ms=c(LETTERS_MS)),
                 lambda: Release(token, c(HELPS_MS), ttl_ms, c((False, False, True))),
             )
         )()
@@ -192,5 +208,16 @@ class Chooser:
                 lambda: Help(c(HELPS_MS), ttl_ms),
                 lambda: Help(c(HELPS_MS), ttl_ms),
                 lambda: Cancel(ttl_ms, c((False, False, True))),
+            )
+        )()
+
+    def _on_letter(self, record: Record | None) -> Operation:
+        c = self.choose
+        return c(
+            (
+                lambda: Bury(c(OWNERS), c(BLOBS), c(BLOBS), c((0, START_MS)), c(LETTERS_MS)),
+                lambda: Drop(c(OWNERS)),
+                lambda: Revive(c(OWNERS), self._fingerprint(record), c(BLOBS), c((False, True)), c(TTLS_MS)),
+                lambda: Revive(c(OWNERS), self._fingerprint(record), c(BLOBS), c((False, True)), c(TTLS_MS)),
             )
         )()

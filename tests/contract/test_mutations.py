@@ -46,13 +46,13 @@ def is_noticed(client: redis.Redis, prefix: str, sources: dict[str, Script]) -> 
 def mutated(mutation: Mutation) -> dict[str, Script]:
     """The scripts that the edit changes; `record.lua` stands before every other."""
     folder = resources.files("queues") / "scripts"
-    texts = {name: (folder / f"{name}.lua").read_text("utf-8") for name in ("record", *NAMES)}
+    texts = {name: (folder / f"{name}.lua").read_text("utf-8") for name in ("record", "letters", *NAMES)}
     count = texts[mutation.file].count(mutation.old)
     assert count == 1, f"{mutation.old!r} stands {count} times in {mutation.file}.lua: bring mutations.py up to date"
     texts[mutation.file] = texts[mutation.file].replace(mutation.old, mutation.new)
-    changed = NAMES if mutation.file == "record" else (mutation.file,)
+    changed = [name for name in NAMES if mutation.file in scripts.parts(name)]
     made = {}
     for name in changed:
-        source = texts["record"] + texts[name]
+        source = "".join(texts[part] for part in scripts.parts(name))
         made[name] = Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
     return made

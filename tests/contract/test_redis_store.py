@@ -37,7 +37,8 @@ ENTRY = b"\x00entry\xff"
 def test_the_keys_of_one_record_lie_in_one_hash_slot(prefix):
     keys = Keys(prefix)
 
-    slots = [{key_slot(name.encode()) for name in keys.of(secrets.token_hex(20))} for _ in range(300)]
+    digests = [secrets.token_hex(20) for _ in range(300)]
+    slots = [{key_slot(name.encode()) for name in (*keys.of(d), *keys.letters(d[:2]))} for d in digests]
 
     assert {len(found) for found in slots} == {1}
 
@@ -52,6 +53,7 @@ def test_the_names_of_the_keys_are_those_of_the_design():
     digest = "ab" + "0" * 38
 
     assert Keys().of(digest) == (f"task_lock:{{ab}}:{digest}", f"task_result:{{ab}}:{digest}", "task_leases:{ab}")
+    assert Keys().letters("ab") == ("task_dead:{ab}", "task_dead_index:{ab}", "task_dead_counts:{ab}")
     assert Keys("p:").of(digest)[0] == f"p:task_lock:{{ab}}:{digest}"
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queues.idempotency import envelope, machine
+from queues.idempotency.burial import Revive
 from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME, MAX_HELP_INTERVAL_MS
 from queues.idempotency.state import (
     LIVE,
@@ -116,6 +117,7 @@ def test_an_outcome_is_never_overwritten_except_a_spent_failure(seed):
         if before is not None and not before.state.is_live:
             is_renewal = is_spent(before) and isinstance(operation, Admit | Begin)
             is_renewal |= isinstance(operation, Admit) and operation.duplicate is not Duplicate.JOIN
+            is_renewal |= isinstance(operation, Revive) and (operation.is_released or not before.is_cached)
             assert after == before or (is_renewal and after.state.is_live)
 
 
