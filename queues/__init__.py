@@ -4,6 +4,7 @@ from queues import errors
 from queues.backoff import Backoff, Retry
 from queues.call import Call
 from queues.client import Queue
+from queues.dead_letter import DeadLetter
 from queues.errors import Failure, QueueError
 from queues.factory import connect
 from queues.handle import Decision, Handle, Progress, Status
@@ -20,6 +21,7 @@ __all__ = [
     "Backoff",
     "Call",
     "Concurrency",
+    "DeadLetter",
     "Decision",
     "Failure",
     "Handle",

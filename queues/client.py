@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from queues.backend import Backend
+from queues.dead_letters import DeadLetters
 from queues.handle import Access, Decision, Handle
 from queues.idempotency.key import digest_of
+from queues.idempotency.letters import Letters
 from queues.idempotency.store import WorkerInfo
 from queues.producer import Producer
 from queues.task import Tasks
@@ -21,11 +23,18 @@ class Queue:
     """
 
     def __init__(
-        self, tasks: Tasks, backend: Backend, producer: Producer, access: Access, stopping: threading.Event
+        self,
+        tasks: Tasks,
+        backend: Backend,
+        producer: Producer,
+        access: Access,
+        letters: Letters,
+        stopping: threading.Event,
     ) -> None:
         self.tasks = tasks
         self.backend = backend
         self.store = access.store
+        self.dead_letters = DeadLetters(letters, access, tasks)
         self._async_store = access.async_store
         self._access = access
         self._stopping = stopping

@@ -11,6 +11,7 @@ QueueError
 ├─ InvalidArgumentsError, UnencodableError         never retry: the caller's call is wrong
 ├─ PayloadTooLargeError(task, size_bytes, max_bytes)   never retry: keep the data elsewhere, send its id
 ├─ InvalidIdError(text), InvalidOptionError        never retry: the caller's call is wrong
+├─ DeadLetterNotFoundError(id)                     never retry: it was replayed, dropped or forgotten
 ├─ NotConnectedError                               call `connect(tasks)` first
 ├─ LeaseLostError(key, token)                      stop; this run's result is dropped
 ├─ TaskCancelledError(key)                         stop; the cancellation is stored
@@ -94,6 +95,14 @@ class TaskNotFoundError(QueueError, LookupError):
         listed = ", ".join(known) if known else "none"
         super().__init__(f"no task is named {name!r}; registered: {listed}")
         self.name = name
+
+
+class DeadLetterNotFoundError(QueueError, LookupError):
+    """There is no dead letter of that message: it was replayed, dropped, or its time is over."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"there is no dead letter of {message_id[:100]!r}; it may have been replayed meanwhile")
+        self.message_id = message_id
 
 
 class InvalidMessageError(QueueError, ValueError):

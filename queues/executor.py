@@ -10,6 +10,7 @@ from queues.backoff import Retry
 from queues.disposition import Deferred, Disposition, Done, Dropped, Failed, Raised, Retrying, skipped
 from queues.errors import (
     BrokerUnavailableError,
+    InvalidMessageError,
     KeyConflictError,
     LeaseLostError,
     StoreUnavailableError,
@@ -96,6 +97,7 @@ class Executor:
                 return Dropped()  # it has run, and another run followed it
             case Kind.CONFLICT:
                 error = KeyConflictError(message.digest)
+                self.guard.refuse(message, error)
                 return Failed(envelope.failure_of(error), error)
             case Kind.BUSY_SELF if policy.lossy:
                 return Dropped()  # the run of this very message will answer
@@ -160,9 +162,13 @@ class Executor:
         self.guard.insist(lambda: self._publish(message, delay_ms))
         return Retrying(error, delay_ms)
 
-    def end_raised(self, task: AnyTask, run: Run, error: BaseException) -> bool:
-        """Store the failure of a run that raised; False when it was fenced, and a copy will be answered instead."""
-        written = self.guard.fail(run, task.policy, error)
+    def end_raised(self, task: AnyTask, run: Run, error: BaseException, *, is_dead: bool = True) -> bool:
+        """Store the failure of a run that raised; False when it was fenced, and a copy will be answered instead.
+
+        Args:
+            is_dead: whether a dead letter is kept of it.
+        """
+        written = self.guard.fail(run, task.policy, error, is_dead=is_dead)
         self._publish_following(run.following)
         if not written:
             self._fenced(task, run)
@@ -205,7 +211,7 @@ class Executor:
         if following:
             try:
                 self._publish(Message.decoded(following), 0)
-            except BrokerUnavailableError as exc:
+            except (BrokerUnavailableError, InvalidMessageError) as exc:
                 logger.warning("a run that follows is left to recovery: %s", exc)
 
     def _put_back(self, policy: Once, run: Run) -> bool:

@@ -31,6 +31,7 @@ def connect(
     broker_url: str | None = None,
     prefix: str | None = None,
     result_backend: str | None = None,
+    dead_letter_ttl: float | None = None,
     clock: Clock | None = None,
     observer: Observer | None = None,
     **options: Any,
@@ -44,41 +45,44 @@ def connect(
         backend: `celery`, `dramatiq` or `memory`.
         observer: is told what happens, beside the metrics that QUEUES_METRICS_PORT asks for; `Observers` makes one
             of several.
+        dead_letter_ttl: seconds for which dead letters are kept, a week by default; 0 keeps none.
         options: of the backend's constructor; `app=` an existing Celery app, `broker=` an existing Dramatiq broker.
 
     Raises:
         InvalidOptionError: a setting that cannot be used, or a backend whose packages are not installed.
     """
     settings = Settings.from_environment()
-    chosen = {
+    chosen: dict[str, Any] = {
         "backend": backend,
         "redis_url": redis_url,
         "broker_url": broker_url,
         "prefix": prefix,
         "result_backend": result_backend,
+        "dead_letter_ttl": dead_letter_ttl,
     }
     if backend is not None and backend != settings.backend:
         settings = Settings.from_environment({**os.environ, "QUEUES_BACKEND": backend})
     settings = replace(settings, **{name: value for name, value in chosen.items() if value is not None})
     clock = clock or SystemClock()
     if settings.backend == "memory":
-        return _memory(tasks, clock, observer_for(observer))
+        return _memory(tasks, settings, clock, observer_for(observer))
     return _with_redis(tasks, settings, clock, observer_for(observer), options)
 
 
-def _memory(tasks: Tasks, clock: Clock, observer: Observer) -> Queue:
+def _memory(tasks: Tasks, settings: Settings, clock: Clock, observer: Observer) -> Queue:
     from queues.backends.memory import MemoryBackend
     from queues.stores.memory import AsyncMemoryStore, MemoryStore
 
     stopping = threading.Event()
     store, backend = MemoryStore(clock), MemoryBackend(clock)
     async_store = AsyncMemoryStore(store)
-    executor = Executor(tasks, Guard.over(store, clock, stopping, observer), backend.publish)
+    guard = Guard.over(store, clock, stopping, observer, letter_ms=settings.letter_ms)
+    executor = Executor(tasks, guard, backend.publish)
     recovery = Recovery(store, tasks, "memory", backend.publish, backend.is_ours, observer)
     backend.serve(executor, recovery)
     access = Access(store, async_store, clock, backend.pause)
     producer = Producer(store, async_store, backend, clock, access, observer)
-    return Queue(tasks, backend, producer, access, stopping)
+    return Queue(tasks, backend, producer, access, store.letters, stopping)
 
 
 def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, observer: Observer, options: dict[str, Any]) -> Queue:
@@ -89,13 +93,13 @@ def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, observer: Observ
     store = RedisStore(settings.redis_url, prefix=settings.prefix)
     async_store = async_redis_store(settings.redis_url, prefix=settings.prefix)
     backend = _backend(tasks, settings, stopping, options)
-    guard = Guard.over(store, clock, stopping, observer, backend.name)
+    guard = Guard.over(store, clock, stopping, observer, backend.name, settings.letter_ms)
     executor = Executor(tasks, guard, backend.publish, backend.failures)
     recovery = Recovery(store, tasks, backend.name, backend.publish, backend.is_ours, observer)
     access = Access(store, async_store, clock, backend.pause)
     producer = Producer(store, async_store, backend, clock, access, observer)
     backend.serve(executor, recovery, producer)
-    return Queue(tasks, backend, producer, access, stopping)
+    return Queue(tasks, backend, producer, access, store.letters, stopping)
 
 
 def _backend(

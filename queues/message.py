@@ -8,6 +8,9 @@ from queues import codec
 from queues.errors import InvalidMessageError, PayloadTooLargeError
 
 VERSION = 1
+MANUAL, UNGUARDED = "manual", "unguarded"
+"""Options of no backend: a lock that a program took itself; a message of a task system's own task. Recovery publishes
+neither."""
 TRACE_HEADERS = ("traceparent", "tracestate")
 MAX_TRACE_LENGTH = 512
 

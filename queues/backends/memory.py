@@ -34,7 +34,6 @@ class MemoryBackend:
         self._delayed: list[tuple[int, int, Message]] = []
         self._executor: Executor | None = None
         self._recovery: Recovery | None = None
-        self.dead_letters: list[Message] = []
 
     def serve(self, executor: Executor, recovery: Recovery) -> None:
         """Run messages with `executor`, and recover with `recovery` when idle."""
@@ -80,13 +79,11 @@ class MemoryBackend:
         if message is None or self._executor is None:
             return None
         try:
-            disposition = self._executor.execute(message)
+            return self._executor.execute(message)
         except TaskNotFoundError as exc:
             # Whoever waits for another result must not get this message's error.
-            disposition = Failed(failure_of(exc), exc)
-        if isinstance(disposition, Failed):
-            self.dead_letters.append(message)
-        return disposition
+            self._executor.guard.refuse(message, exc)
+            return Failed(failure_of(exc), exc)
 
     def depth_messages(self) -> int:
         """How many messages wait, due or not."""

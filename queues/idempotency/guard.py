@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from queues.clock import Clock
-from queues.errors import BrokerUnavailableError, StoreUnavailableError
+from queues.errors import BrokerUnavailableError, InvalidMessageError, StoreUnavailableError
 from queues.idempotency import envelope
+from queues.idempotency.burial import LETTER_TTL_MS
 from queues.idempotency.heartbeat import HeartbeatThread
+from queues.idempotency.refusal import Refused, refused
 from queues.idempotency.state import (
     Answer,
     Begin,
@@ -48,6 +50,7 @@ class Guard:
     Args:
         stopping: set when the process is about to end; nothing is waited for then.
         backend: whose worker runs the tasks, for those who look at the records.
+        letter_ms: how long dead letters are kept; 0 keeps none.
     """
 
     def __init__(
@@ -58,20 +61,28 @@ class Guard:
         stopping: threading.Event,
         observer: Observer | None = None,
         backend: str = "",
+        letter_ms: int = LETTER_TTL_MS,
     ) -> None:
         self.store = store
         self.observer = observer or Observer()
         self.stopping = stopping
         self._backend = backend
         self.clock = clock
+        self.letter_ms = letter_ms
         self._heartbeat = heartbeat
 
     @classmethod
     def over(
-        cls, store: Store, clock: Clock, stopping: threading.Event, observer: Observer | None = None, backend: str = ""
+        cls,
+        store: Store,
+        clock: Clock,
+        stopping: threading.Event,
+        observer: Observer | None = None,
+        backend: str = "",
+        letter_ms: int = LETTER_TTL_MS,
     ) -> "Guard":
         """A guard with a heartbeat of its own."""
-        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer, backend)
+        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer, backend, letter_ms)
 
     def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
         """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
@@ -89,12 +100,16 @@ class Guard:
             lease_ms=policy.lease_ms,
             max_lost=policy.max_lost,
             ttl_ms=policy.lock_ttl_ms,
+            letter_ms=self.letter_ms,
         )
         answer = self.store.apply(message.digest, request)
         if answer.kind is not Kind.RUN:
             return answer, None
         if answer.message:  # its arguments were replaced while it was queued
-            newer = Message.decoded(answer.message)
+            try:
+                newer = Message.decoded(answer.message)
+            except InvalidMessageError as exc:
+                return self._refused(message.digest, policy, answer, exc), None
             message = replace(message, args=newer.args, kwargs=newer.kwargs, fingerprint=newer.fingerprint)
         run = Run(
             message,
@@ -111,6 +126,13 @@ class Guard:
         self._heartbeat.watch(run, begun_ms, policy.lock_ttl_ms)
         return answer, run
 
+    def _refused(self, digest: str, policy: Once, answer: Answer, error: InvalidMessageError) -> Answer:
+        # What is to be run was written by a newer version: kept as a dead letter, for a worker of that version.
+        outcome = envelope.of_failure(envelope.failure_of(error))
+        request = Fail(answer.token, outcome, is_cached=False, ttl_ms=policy.ttl_ms, letter_ms=self.letter_ms)
+        ended = self.insist(lambda: self.store.apply(digest, request))
+        return replace(ended, kind=Kind.REPLAY_ERROR, outcome=outcome)
+
     def _is_held(self, run: Run, policy: Once) -> bool:
         renewal = Heartbeat(run.token, run.lease_ms, policy.lock_ttl_ms)
         return self.store.apply(run.message.digest, renewal).kind is not Kind.FENCED
@@ -126,11 +148,25 @@ class Guard:
         )
         return self._end(run, request)
 
-    def fail(self, run: Run, policy: Once, error: BaseException) -> bool:
-        """Store the failure; False when another run has the right, and nothing was written."""
+    def fail(self, run: Run, policy: Once, error: BaseException, *, is_dead: bool = True) -> bool:
+        """Store the failure; False when another run has the right, and nothing was written.
+
+        Args:
+            is_dead: whether a dead letter is kept of it.
+        """
         outcome = envelope.of_failure(envelope.failure_of(error))
-        request = Fail(run.token, outcome, policy.caches(error), policy.ttl_ms, policy.replicas)
+        letter_ms = self.letter_ms if is_dead else 0
+        request = Fail(run.token, outcome, policy.caches(error), policy.ttl_ms, policy.replicas, letter_ms)
         return self._end(run, request).kind is Kind.OK
+
+    def refuse(self, what: Refused, error: BaseException) -> None:
+        """Keep a dead letter of what cannot be run; only after that may the broker forget it.
+
+        Raises:
+            StoreUnavailableError: the process is stopping, and there is no answer.
+        """
+        digest, bury = refused(what, error, self.letter_ms)
+        self.insist(lambda: self.store.apply(digest, bury))
 
     def release(self, run: Run, policy: Once, *, is_forgotten: bool = False) -> bool:
         """Give the right back unused; False when it was lost before.

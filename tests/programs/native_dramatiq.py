@@ -44,6 +44,12 @@ def unguarded(name):
     mark(name)
 
 
+@dramatiq.actor(idempotent=False, max_retries=0)
+def unguarded_fails(name):
+    mark(name)
+    raise ValueError(name)
+
+
 @dramatiq.actor
 def undecided(name):
     mark(name)

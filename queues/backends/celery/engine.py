@@ -1,7 +1,8 @@
 """The engine of one Celery app: its executor, and what Celery is told of a delivery."""
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
@@ -11,11 +12,13 @@ from queues.disposition import Disposition, Done, Failed, Raised, Retrying
 from queues.errors import BrokerUnavailableError, StoreUnavailableError, TaskFailedError
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
+from queues.idempotency.refusal import Refused
 from queues.message import Message
 from queues.observer import Observer
 from queues.producer import Producer
 from queues.task import Tasks
 
+T = TypeVar("T")
 ATTRIBUTE = "onceq_engine"
 
 
@@ -63,8 +66,19 @@ class Engine:
         Raises:
             Reject: no server answers and the worker is stopping; the message goes back to its queue.
         """
+        return self._or_given_back(lambda: self.executor.execute(message))
+
+    def refuse(self, what: Refused, error: BaseException) -> None:
+        """Keep a dead letter of what cannot be run.
+
+        Raises:
+            Reject: as `execute`.
+        """
+        self._or_given_back(lambda: self.executor.guard.refuse(what, error))
+
+    def _or_given_back(self, step: Callable[[], T]) -> T:
         try:
-            return self.executor.execute(message)
+            return step()
         except (StoreUnavailableError, BrokerUnavailableError) as exc:
             raise Reject(str(exc), requeue=True) from exc
 

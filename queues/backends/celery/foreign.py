@@ -16,6 +16,7 @@ from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
 from queues.observers.environment import observer_for
 from queues.producer import Producer
+from queues.settings import letter_ttl_ms
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import async_redis_store
 from queues.task import Tasks
@@ -26,10 +27,11 @@ def foreign_engine(app: Celery) -> Engine:
 
     The records are in the Redis that the app's setting `idempotency_url` names, else the environment's REDIS_URL,
     else the app's broker where that is a Redis; their prefix is the setting `idempotency_prefix`.
-    The setting `idempotency_observer` is an `Observer` that is told what happens.
+    The setting `idempotency_observer` is an `Observer` that is told what happens. Dead letters are kept for
+    `idempotency_dead_letter_ttl` seconds, else QUEUES_DEAD_LETTER_TTL, else a week.
 
     Raises:
-        InvalidOptionError: none of these names a Redis.
+        InvalidOptionError: none of these names a Redis, or the time is none.
     """
     engine = Engine.of(app)
     if engine is not None:
@@ -38,9 +40,10 @@ def foreign_engine(app: Celery) -> Engine:
     prefix = str(app.conf.get("idempotency_prefix") or "")
     clock, stopping, tasks = SystemClock(), threading.Event(), Tasks(namespace="")
     store, async_store = RedisStore(url, prefix=prefix), async_redis_store(url, prefix=prefix)
+    letter_ms = letter_ttl_ms(app.conf.get("idempotency_dead_letter_ttl"))
     publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
     observer = observer_for(app.conf.get("idempotency_observer"))
-    guard = Guard.over(store, clock, stopping, observer, publisher.name)
+    guard = Guard.over(store, clock, stopping, observer, publisher.name, letter_ms)
     executor = Executor(tasks, guard, publisher.publish)
     recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours, observer)
     access = Access(store, async_store, clock, publisher.pause)

@@ -7,7 +7,7 @@ from queues.executor import MAX_RESULT_BYTES
 from queues.idempotency import envelope
 from queues.idempotency import key as keys
 from queues.idempotency.guard import Guard
-from queues.message import Message
+from queues.message import MANUAL, Message
 from queues.run import Run
 from queues.task import AnyTask
 
@@ -27,7 +27,7 @@ class Locks:
             self._task.name,
             self._task.queue,
             digest,
-            options={"manual": {}},  # no backend's, so that recovery publishes no message of it
+            options={MANUAL: {}},  # no backend's, so that recovery publishes no message of it
         )
         _, run = self._guard.begin(message, self._task.policy)
         if run is not None:

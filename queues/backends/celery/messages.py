@@ -7,8 +7,8 @@ from celery.app.task import Context
 
 from queues import codec
 from queues.call import Call
-from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
+from queues.idempotency.refusal import Delivered, check_head
 from queues.message import Message, trace_of
 from queues.priority import MAX_PRIORITY
 from queues.producer import named
@@ -16,6 +16,7 @@ from queues.task import AnyTask
 
 HEADER = "onceq"
 """The header that carries the key; computed at the producer, trusted at the worker."""
+PARTS = {"key": str, "fingerprint": str, "retries": int, "priority": int, "created": int}
 CONTINUATION = ("link", "link_error", "chain", "chord", "group_id")
 """Options that make something wait for this very message: it is always published, and always answered."""
 KEPT = (
@@ -71,7 +72,8 @@ def from_request(request: Context, task: AnyTask, args: tuple[Any, ...], kwargs:
     if head is None:
         digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
         head = {"key": digest, "fingerprint": fingerprint, "retries": 0, "priority": task.priority, "created": 0}
-    _check(head)
+    else:
+        check_head(HEADER, head, PARTS)
     options = kept_options(request)
     return Message(
         id=str(request.id),
@@ -86,6 +88,20 @@ def from_request(request: Context, task: AnyTask, args: tuple[Any, ...], kwargs:
         created_ms=head["created"],
         options={"celery": options} if options else {},
         trace=trace_of(head.get("trace")),
+    )
+
+
+def delivered(request: Context, task: str, args: Any, kwargs: Any) -> Delivered:
+    """What a message that cannot be run says of itself."""
+    options = kept_options(request)
+    return Delivered(
+        id=str(request.id),
+        task=task,
+        queue=str((request.delivery_info or {}).get("routing_key") or ""),
+        args=args,
+        kwargs=kwargs,
+        head=(request.headers or {}).get(HEADER),
+        options={"celery": options} if options else {},
     )
 
 
@@ -104,10 +120,3 @@ def kept_options(request: Context) -> dict[str, Any]:
 def redis_priority(priority: int) -> int:
     """Celery's priority on Redis, where 0 goes first."""
     return MAX_PRIORITY - priority
-
-
-def _check(head: Any) -> None:
-    expected: Mapping[str, type] = {"key": str, "fingerprint": str, "retries": int, "priority": int, "created": int}
-    if not isinstance(head, dict) or not all(isinstance(head.get(name), kind) for name, kind in expected.items()):
-        msg = f"the header {HEADER!r} is not what this library writes: {str(head)[:80]!r}"
-        raise InvalidMessageError(msg)

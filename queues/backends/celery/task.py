@@ -11,12 +11,13 @@ from celery.result import AsyncResult, EagerResult
 from queues.backends.celery.engine import Engine, settle
 from queues.backends.celery.foreign import foreign_engine
 from queues.backends.celery.locks import Locks
-from queues.backends.celery.messages import HEADER, carries_continuation, from_request, header
+from queues.backends.celery.messages import HEADER, carries_continuation, delivered, from_request, header
 from queues.backends.celery.metrics_step import MetricsStep
 from queues.backends.celery.recovery_step import RecoveryStep
+from queues.backends.celery.refusal_step import RefusalStep
 from queues.call import Call
 from queues.disposition import Failed, Raised
-from queues.errors import InvalidOptionError, LeaseLostError, TaskFailedError
+from queues.errors import InvalidOptionError, LeaseLostError, QueueError, TaskFailedError
 from queues.handle import Decision, Handle
 from queues.idempotency.state import Kind
 from queues.observer import published
@@ -48,8 +49,9 @@ class IdempotentTask(celery.Task):
 
     @classmethod
     def on_bound(cls, app: Celery) -> None:
-        """Have the app's worker look for work that was left, and tell its metrics."""
+        """Have the app's worker look for work that was left, keep what it cannot run, and tell its metrics."""
         app.steps["worker"].update((RecoveryStep, MetricsStep))
+        app.steps["consumer"].add(RefusalStep)
 
     @property
     def engine(self) -> Engine:
@@ -73,7 +75,12 @@ class IdempotentTask(celery.Task):
         """Run the message that the worker delivers; a direct call is a plain call."""
         if self.request.called_directly or self.request.is_eager:
             return super().__call__(*args, **kwargs)
-        disposition = self.engine.execute(from_request(self.request, self.guarded, args, kwargs))
+        try:
+            message = from_request(self.request, self.guarded, args, kwargs)
+        except QueueError as exc:
+            self.engine.refuse(delivered(self.request, self.name, args, kwargs), exc)
+            raise
+        disposition = self.engine.execute(message)
         if isinstance(disposition, Raised):
             self._end_failed(disposition)
         if isinstance(disposition, Failed) and disposition.failure.type == IGNORED:
@@ -161,7 +168,8 @@ class IdempotentTask(celery.Task):
         if isinstance(raised.error, Reject) and raised.error.requeue:
             self.engine.executor.guard.release(run, self.guarded.policy)
             return
-        if not self.engine.executor.end_raised(self.guarded, run, raised.error):
+        is_dead = not isinstance(raised.error, Ignore)
+        if not self.engine.executor.end_raised(self.guarded, run, raised.error, is_dead=is_dead):
             raise Ignore(f"fenced: token {run.token} of {run.message.id} is not the last")
 
     def _is_last(self, max_retries: int | None) -> bool:

@@ -14,9 +14,11 @@ from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExce
 
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
+from queues.backends.dramatiq.garbage import GarbageProof
 from queues.backends.dramatiq.messages import from_native, to_native
 from queues.backends.dramatiq.queued_rabbitmq import RabbitmqQueued
 from queues.backends.dramatiq.queued_redis import RedisQueued
+from queues.backends.dramatiq.rabbitmq_broker import GarbageProofRabbitmqBroker
 from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
 from queues.backends.dramatiq.schedules import declare_ticks
 from queues.errors import BrokerUnavailableError, InvalidOptionError
@@ -72,6 +74,9 @@ class DramatiqBackend:
         """Declare an actor for each task, run by `executor`."""
         del producer  # Dramatiq's own senders are not answered at the producer
         self._deliveries.recover_with(recovery)
+        self._deliveries.refuse_with(executor.guard.refuse, self._tasks)
+        if isinstance(self.broker, GarbageProof):
+            self.broker.refuse_with(executor.guard.refuse)
         declare_ticks(self.broker, self._tasks, Ticker(self._tasks, executor.guard.store))
         for task in self._tasks:
             declare = dramatiq.actor(
@@ -89,7 +94,9 @@ class DramatiqBackend:
             if native is None:
                 return task(*args, **kwargs)
             try:
-                disposition = executor.execute(from_native(native, task))
+                message = from_native(native, task)
+                self._deliveries.take(native)
+                disposition = executor.execute(message)
             except Shutdown as exc:
                 # The executor has put a copy back on the queue.
                 raise SkipMessage("the worker shuts down") from exc
@@ -177,7 +184,7 @@ def make_broker(url: str) -> dramatiq.Broker:
             return GarbageProofRedisBroker(client=connected(url))
         return GarbageProofRedisBroker(url=url)
     if scheme in ("amqp", "amqps"):
-        return RabbitmqBroker(url=url, confirm_delivery=True, max_priority=MAX_PRIORITY)
+        return GarbageProofRabbitmqBroker(url=url, confirm_delivery=True, max_priority=MAX_PRIORITY)
     known = "redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://"
     msg = f"not a broker's URL ({known}): it begins with {scheme[:16]!r}"
     raise InvalidOptionError(msg)

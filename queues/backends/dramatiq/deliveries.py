@@ -1,5 +1,6 @@
 """What both uses of Dramatiq share: which message a thread runs, and what Dramatiq is told of it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +8,20 @@ from typing import Any
 import dramatiq
 from dramatiq.broker import Broker, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Middleware, SkipMessage
 
 from queues.backends.dramatiq.fetched import FetchedFromRedis
+from queues.backends.dramatiq.messages import delivered
 from queues.disposition import Disposition, Done, Failed, Raised
-from queues.errors import TaskFailedError
+from queues.errors import InvalidMessageError, StoreUnavailableError, TaskFailedError, TaskNotFoundError
 from queues.idempotency.recovery import Recovery
+from queues.idempotency.refusal import Refused
 from queues.observers.environment import Address, serve_metrics_beside_workers
+from queues.task import Tasks
+
+logger = logging.getLogger(__name__)
+Refuse = Callable[[Refused, BaseException], None]
 
 
 class Deliveries(Middleware):
@@ -29,6 +37,8 @@ class Deliveries(Middleware):
         self._stopping = stopping
         self._local = threading.local()
         self._recovery: Recovery | None = None
+        self._refuse: Refuse | None = None
+        self._guarded_tasks = Tasks()
 
     @property
     def forks(self) -> list[Callable[[], int]]:
@@ -39,6 +49,18 @@ class Deliveries(Middleware):
         """Start `recovery` when a worker starts."""
         self._recovery = recovery
 
+    def refuse_with(self, refuse: Refuse, tasks: Tasks) -> None:
+        """Keep with `refuse` what goes to Dramatiq's dead-letter queue without having been run under the guard.
+
+        Args:
+            tasks: those whose runs are guarded.
+        """
+        self._refuse, self._guarded_tasks = refuse, tasks
+
+    def take(self, message: MessageProxy) -> None:
+        """From here on the executor answers for the message, and writes its dead letter, if there is one."""
+        self._local.taken = message.message_id
+
     @property
     def message(self) -> MessageProxy | None:
         """What this thread runs; None when the actor is called directly."""
@@ -46,7 +68,7 @@ class Deliveries(Middleware):
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         """Remember the message."""
-        self._local.message = message
+        self._local.message, self._local.taken = message, None
 
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
@@ -57,6 +79,19 @@ class Deliveries(Middleware):
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         """Forget the message."""
         self._local.message = None
+
+    def before_nack(self, broker: Broker, message: MessageProxy) -> None:
+        """Keep what no executor has seen: of an unknown actor, of a strange version, or of an unguarded actor.
+
+        Dramatiq's own entry in its `.XQ` follows, as ever.
+        """
+        if self._refuse is None or getattr(self._local, "taken", None) == message.message_id:
+            return
+        try:
+            is_unguarded = message.actor_name in broker.actors and message.actor_name not in self._guarded_tasks
+            self._refuse(delivered(message, is_unguarded=is_unguarded), _reason(broker, message))
+        except StoreUnavailableError as exc:
+            logger.warning("no dead letter was kept of %s, only Dramatiq's own: %s", message.message_id, exc)
 
     def after_worker_boot(self, broker: Broker, worker: dramatiq.Worker) -> None:
         """Look for work that was left."""
@@ -70,6 +105,13 @@ class Deliveries(Middleware):
         self._stopping.set()
         if self._recovery is not None:
             self._recovery.stop()
+
+
+def _reason(broker: Broker, message: MessageProxy) -> BaseException:
+    error = message._exception
+    if isinstance(error, ActorNotFound):
+        return TaskNotFoundError(message.actor_name, tuple(sorted(broker.get_declared_actors())))
+    return error if error is not None else InvalidMessageError("Dramatiq refused it, and did not say why")
 
 
 def settle(disposition: Disposition, message: MessageProxy) -> Any:

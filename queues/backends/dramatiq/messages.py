@@ -5,12 +5,13 @@ from typing import Any
 
 import dramatiq
 from dramatiq.broker import MessageProxy
+from dramatiq.common import q_name
 
 from queues import codec
 from queues.call import Call
-from queues.errors import InvalidMessageError
 from queues.idempotency.key import ALGORITHM
-from queues.message import Message, trace_of
+from queues.idempotency.refusal import Delivered, check_head
+from queues.message import UNGUARDED, Message, trace_of
 from queues.producer import named
 from queues.task import AnyTask
 
@@ -18,6 +19,7 @@ HEADER = "onceq"
 """The option that carries the key; computed at the producer, trusted at the worker."""
 PRIORITY = "broker_priority"
 """Dramatiq's own option, which RabbitMQ reads, and our broker on Redis."""
+PARTS = {"key": str, "fingerprint": str, "retries": int, "priority": int}
 TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
 Native = dramatiq.Message[Any] | MessageProxy
 
@@ -36,6 +38,7 @@ def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
     options[HEADER] = header(message.digest, message.fingerprint, message.retries, message.priority, message.trace)
     if task.is_foreign:
         args, kwargs = message.args, dict(message.kwargs)
+        options |= {"retries": message.retries} if "retries" in options else {}  # a replayed one begins anew
     else:
         args, kwargs = tuple(codec.plain(message.args)), codec.plain(dict(message.kwargs))
         options[PRIORITY] = message.priority
@@ -64,7 +67,7 @@ def from_native(native: Native, task: AnyTask) -> Message:
     if head is None:
         digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
         head = header(digest, fingerprint)
-    _check(head)
+    check_head(HEADER, head, PARTS)
     ours = TRANSIENT if task.is_foreign else TRANSIENT | {PRIORITY}
     others = {name: value for name, value in native.options.items() if name not in ours}
     return Message(
@@ -83,8 +86,16 @@ def from_native(native: Native, task: AnyTask) -> Message:
     )
 
 
-def _check(head: Any) -> None:
-    expected: Mapping[str, type] = {"key": str, "fingerprint": str, "retries": int, "priority": int}
-    if not isinstance(head, dict) or not all(isinstance(head.get(name), kind) for name, kind in expected.items()):
-        msg = f"the option {HEADER!r} is not what this library writes: {str(head)[:80]!r}"
-        raise InvalidMessageError(msg)
+def delivered(native: Native, *, is_unguarded: bool = False) -> Delivered:
+    """What a message that cannot be run, or was run without the guard, says of itself."""
+    others = {name: value for name, value in native.options.items() if name not in TRANSIENT | {PRIORITY}}
+    return Delivered(
+        id=str(native.message_id),
+        task=str(native.actor_name),
+        queue=q_name(str(native.queue_name)),
+        args=native.args,
+        kwargs=native.kwargs,
+        head=native.options.get(HEADER),
+        created_ms=native.message_timestamp,
+        options=({"dramatiq": others} if others else {}) | ({UNGUARDED: {}} if is_unguarded else {}),
+    )

@@ -25,6 +25,7 @@ from queues.observers.environment import observer_for
 from queues.once import Once
 from queues.producer import named
 from queues.run import Run
+from queues.settings import letter_ttl_ms
 from queues.stores.redis import RedisStore
 from queues.task import Task, Tasks
 
@@ -43,6 +44,7 @@ class Idempotency(Deliveries):
         once: how each actor is kept to one effect, unless `@actor(once=Once(...))` says otherwise.
         all_actors: whether every actor is guarded, or only those declared with `idempotent=True`.
         prefix: stands before every key of the records.
+        dead_letter_ttl: seconds for which dead letters are kept; None takes QUEUES_DEAD_LETTER_TTL, else a week.
         store: used in place of `url`.
         observer: is told what happens, beside the metrics that QUEUES_METRICS_PORT asks for.
     """
@@ -54,6 +56,7 @@ class Idempotency(Deliveries):
         once: Once = Once(),  # noqa: B008 - immutable
         all_actors: bool = True,
         prefix: str = "",
+        dead_letter_ttl: float | None = None,
         store: Store | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -61,8 +64,16 @@ class Idempotency(Deliveries):
         self._once = once
         self._all_actors = all_actors
         self.store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(self.store, SystemClock(), self._stopping, observer_for(observer), "dramatiq")
+        self._guard = Guard.over(
+            self.store,
+            SystemClock(),
+            self._stopping,
+            observer_for(observer),
+            "dramatiq",
+            letter_ttl_ms(dead_letter_ttl),
+        )
         self.tasks = Tasks(namespace="")
+        self.refuse_with(self._guard.refuse, self.tasks)
         self._executors: dict[str, Executor] = {}
 
     @property
@@ -126,15 +137,18 @@ class Idempotency(Deliveries):
         self._store_failure()
 
     def before_nack(self, broker: Broker, message: MessageProxy) -> None:
-        """Store the failure of a run that will not be tried again."""
+        """Store the failure of a run that will not be tried again; or keep what could not be run."""
         self._store_failure()
+        super().before_nack(broker, message)
 
     def _guarded(self, task: Task[..., Any], executor: Executor) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
             native = self.message
             if native is None or native.actor_name != task.name:
                 return task(*args, **kwargs)
-            disposition = executor.execute(from_native(native, task))
+            message = from_native(native, task)
+            self.take(native)
+            disposition = executor.execute(message)
             if isinstance(disposition, Raised):
                 self._local.raised = disposition
             return settle(disposition, native)

@@ -1,6 +1,5 @@
 """Dramatiq's Redis broker, with priorities; its consumers outlive what they cannot read and a lost connection."""
 
-import logging
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -13,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.common import q_name
 from dramatiq.errors import ConnectionClosed, DecodeError
 
-logger = logging.getLogger(__name__)
+from queues.backends.dramatiq.garbage import GarbageProof
 
 HIGH_FROM, NORMAL_FROM = 7, 4
 """Priorities from which a message is in the first list of its queue, and in the second: as Celery's on Redis are."""
@@ -24,17 +23,19 @@ LEVELS = ("high", "", "low")
 
 
 class GarbageProofConsumer(_RedisConsumer):
-    """Drops what it cannot decode.
+    """Keeps a dead letter of what it cannot decode, and moves it to the queue's `.XQ`, as Dramatiq does on RabbitMQ.
 
     Dramatiq's own consumer ends there, and with it the messages that it had fetched in the same step: they stay
-    unacked, and undone, as long as the worker lives. The dropped bytes stay unacked in Redis, for a person.
+    unacked, and undone, as long as the worker lives.
     """
 
     def __next__(self) -> MessageProxy | None:
         try:
             message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call] # dramatiq
-        except DecodeError:
-            logger.exception("A message on %r cannot be read.", self.queue_name)
+        except DecodeError as exc:
+            # What cannot be kept stays unacked in Redis, and comes again when this worker is gone.
+            if self.broker.keep(exc.data, self.queue_name, exc.error):
+                self._move_to_dead_letters(exc.data)
             return None
         except redis.exceptions.RedisError as exc:
             raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
@@ -53,8 +54,18 @@ class GarbageProofConsumer(_RedisConsumer):
         except redis.exceptions.RedisError as exc:
             raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
+    def _move_to_dead_letters(self, data: bytes) -> None:
+        # A fetch returns the bytes of messages, not the names under which they are stored.
+        names = f"{self.broker.namespace}:__acks__.{self.broker.broker_id}.{self.queue_name}"
+        try:
+            for name in self.broker.client.smembers(names):
+                if self.broker.client.hget(f"{self.broker.namespace}:{self.queue_name}.msgs", name) == data:
+                    self.broker.do_nack(self.queue_name, name)
+        except redis.exceptions.RedisError as exc:
+            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
-class GarbageProofRedisBroker(RedisBroker):
+
+class GarbageProofRedisBroker(GarbageProof, RedisBroker):
     """A Redis broker whose consumers are garbage-proof, and take the messages of a high `broker_priority` first.
 
     That option is Dramatiq's own, for RabbitMQ: 0 to 9, higher first. A message without it goes between the two.

@@ -46,11 +46,11 @@ def put(stage: Stage, message_id: str, task: str, args: tuple[Any, ...], head: A
 
 def put_truncated(stage: Stage, message_id: str) -> None:
     """Put a message on the queue whose body ends too early."""
-    backend = stage.queue.backend
+    backend, truncated = stage.queue.backend, f'{{"queue_name": "{message_id}'.encode()
     if stage.backend == "celery":
         with backend.app.producer_or_acquire() as producer:
             producer.publish(
-                '[["a", ',
+                f'[["{message_id}", ',
                 content_type="application/json",
                 content_encoding="utf-8",
                 exchange="",
@@ -58,11 +58,11 @@ def put_truncated(stage: Stage, message_id: str) -> None:
                 headers={"task": "program.echo", "id": message_id, "lang": "py"},
             )
     elif isinstance(backend.broker, RedisBroker):
-        stage.ledger.hset("dramatiq:fast.msgs", message_id, b'{"queue_name": "fa')
+        stage.ledger.hset("dramatiq:fast.msgs", message_id, truncated)
         stage.ledger.rpush("dramatiq:fast", message_id)
     else:
         with pika.BlockingConnection(pika.URLParameters(stage.broker_url)) as connection:
-            connection.channel().basic_publish("", "fast", b'{"queue_name": "fa')
+            connection.channel().basic_publish("", "fast", truncated)
 
 
 def assert_worker_goes_on(stage: Stage, name: str, times_seen: Callable[[], list[int]]) -> None:

@@ -161,7 +161,7 @@ def test_explain_tells_the_story(stage: Stage, name: str):
 
 
 def test_an_unknown_id_is_unknown(stage: Stage):
-    handle = stage.queue.handle("ab" * 20 + "-" + "0" * 12)
+    handle = stage.queue.handle("cd" * 20 + "-" + "0" * 12)
 
     assert handle.state is State.UNKNOWN
     assert "never was accepted, or its outcome has expired" in handle.explain()

@@ -12,6 +12,8 @@ import celery._state
 import pytest
 import redis
 
+from queues import DeadLetter, Tasks, connect
+from tests.stage import eventually
 from tests.workers import PROGRAMS, Kind, Worker, has_logged, worker_command
 
 
@@ -23,10 +25,26 @@ class NativeApp:
         self.url = url
         self.worker = worker
         self.client = redis.Redis.from_url(url)
+        self._queue = connect(Tasks(namespace="observer"), backend="celery", redis_url=url)
+        self.letters = self._queue.dead_letters
 
     def notes(self, name: str) -> list[str]:
         """What the runs of that name noted."""
         return [note.decode() for note in self.client.lrange(f"native:{name}", 0, -1)]
+
+    def letter_of(self, message_id: str) -> DeadLetter:
+        """The dead letter of a message, waited for."""
+
+        def found() -> list[DeadLetter]:
+            return [letter for letter in self.letters.list(limit=1_000) if letter.id == message_id]
+
+        eventually(found, within_s=30)
+        return found()[0]
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        self._queue.close()
+        self.client.close()
 
 
 @contextmanager
@@ -59,6 +77,6 @@ def native_app(
         with Worker(worker_command(kind, name), told | (worker_environment or {}), log_path, has_logged) as worker:
             app = NativeApp(module, url, worker)
             yield app
-            app.client.close()
+            app.close()
         for stale in (name, "native_marks"):
             sys.modules.pop(stale, None)

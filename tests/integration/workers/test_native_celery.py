@@ -240,3 +240,31 @@ def test_the_work_of_a_killed_worker_goes_on_with_nobody_sending_again(app: Nati
     assert result.get(30) == name
     print(f"\nnative celery: lease 2.0 s; done {time.monotonic() - killed_s:.2f} s after the kill")
     assert app.notes(name) == ["began", "began", "done"]
+
+
+def test_a_final_failure_is_a_dead_letter_and_replayed_it_has_all_its_retries(app: NativeApp, name: str):
+    sent = app.module.gives_up.delay(name)
+
+    letter = app.letter_of(sent.id)
+    assert (letter.task, letter.args, letter.attempts) == ("native_celery.gives_up", (name,), 2)
+    assert letter.error.type == "ValueError"
+    app.letters.replay(sent.id)
+    eventually(lambda: app.notes(name) == ["ran"] * 4, within_s=30)
+    app.letter_of(sent.id)
+
+
+def test_what_wants_to_be_ignored_is_no_dead_letter(app: NativeApp, name: str):
+    sent = app.module.refuses.delay(name)
+    task_id = app.module.refuses.generate_task_id((name,))
+    eventually(lambda: has_failure(app.module.refuses, task_id))
+
+    assert sent.id not in [letter.id for letter in app.letters.list(limit=1_000)]
+
+
+def test_a_message_for_a_task_that_the_app_does_not_know_is_a_dead_letter(app: NativeApp, name: str):
+    sent = app.module.app.send_task("native_celery.nothing", (name,), link=app.module.noted.s(name))
+
+    letter = app.letter_of(sent.id)
+    assert (letter.task, letter.args) == ("native_celery.nothing", (name,))
+    assert letter.error.type == "queues.errors.TaskNotFoundError"
+    assert b"native_celery.noted" in letter.content

@@ -175,3 +175,31 @@ def test_only_declared_actors_are_guarded_where_all_are_not(roomy_valkey: Valkey
 
         assert given == [1, 1]
         assert app.notes(name) == ["ran"]
+
+
+def test_a_final_failure_is_a_dead_letter_and_replayed_it_has_all_its_retries(app: NativeApp, name: str):
+    sent = app.module.gives_up.send(name)
+
+    letter = app.letter_of(sent.message_id)
+    runs = len(app.notes(name))
+    assert (letter.task, letter.args, letter.attempts) == ("gives_up", (name,), runs)
+    assert letter.error.type == "ValueError"
+    app.letters.replay(sent.message_id)
+    eventually(lambda: len(app.notes(name)) == 2 * runs, within_s=30)
+    app.letter_of(sent.message_id)
+
+
+def test_what_an_actor_without_a_guard_leaves_in_dramatiqs_own_queue_is_listed(app: NativeApp, name: str):
+    sent = app.module.unguarded_fails.send(name)
+
+    letter = app.letter_of(sent.message_id)
+    assert (letter.task, letter.args, letter.error.type) == ("unguarded_fails", (name,), "ValueError")
+    assert "no guard" in letter.problem
+
+
+def test_a_message_for_an_unknown_actor_is_a_dead_letter(app: NativeApp, name: str):
+    sent = app.module.broker.enqueue(dramatiq.Message("default", "nothing", (name,), {}, {}))
+
+    letter = app.letter_of(sent.message_id)
+    assert (letter.task, letter.args, letter.problem) == ("nothing", (name,), "")
+    assert letter.error.type == "queues.errors.TaskNotFoundError"

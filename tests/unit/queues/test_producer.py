@@ -41,7 +41,7 @@ class Shop:
         async_store = AsyncMemoryStore(self.store)
         access = Access(self.store, async_store, self.clock, self.backend.pause)
         producer = Producer(self.store, async_store, self.backend, self.clock, access)
-        self.queue = Queue(self.tasks, self.backend, producer, access, self.bench.stopping)
+        self.queue = Queue(self.tasks, self.backend, producer, access, self.store.letters, self.bench.stopping)
         self.add = self.tasks.task(name="shop.add")(lambda a, b=1: a + b)
 
     @property
