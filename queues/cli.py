@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from queues.commands import dead_letters
 from queues.commands.changes import cancel, release
 from queues.commands.diagnosis import doctor
 from queues.commands.explain import explain
@@ -75,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     _add_application(add("inspect", inspect, "what the workers do now; with MODULE:QUEUE, what waits for them"), "?")
     _add_purge(add("purge", purge, "cancel what is queued and has not begun"))
     _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
+    text = "what came to nothing: look at it, run it again, drop it"
+    letters = commands.add_parser("dead-letters", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    _add_dead_letters(letters.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser), shared)
     return made
 
 
@@ -201,6 +205,45 @@ def _bench(arguments: argparse.Namespace, session: Session) -> int:
         msg = f"bench needs its packages: pip install 'onceq[bench]' ({exc})"
         raise InvalidOptionError(msg) from exc
     return bench(arguments, session)
+
+
+def _add_dead_letters(commands: Any, shared: _Parser) -> None:
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[shared]
+        )
+        added.set_defaults(run=run)
+        return added
+
+    def agreed(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        made.add_argument("--yes", action="store_true", help="agree; needed without a terminal")
+        return made
+
+    _add_limit(_with_no_args(listed := add("list", dead_letters.list_, "dead letters, the newest first")))
+    listed.add_argument("--task", metavar="NAME", help="of this task only")
+    listed.add_argument("--before", metavar="ID", help="older than this letter: the next page")
+    _with_no_args(shown := add("show", dead_letters.show, "one of them: message, error, traceback, attempts"))
+    replayed = agreed(add("replay", dead_letters.replay, "run its work again, once, with all its attempts"))
+    dropped = agreed(add("drop", dead_letters.drop, "remove one"))
+    for made in (shown, replayed, dropped):
+        made.add_argument("letter", metavar="ID", help="of the message, as `list` shows it")
+    replayed.add_argument("--app", metavar="MODULE:QUEUE", help="what `connect` returned; for --args and --kwargs")
+    replayed.add_argument("--release-key", action="store_true", help="a stored outcome of its key gives way")
+    replayed.add_argument("--args", metavar="JSON", help="a list, in place of its positional arguments")
+    replayed.add_argument("--kwargs", metavar="JSON", help="an object, in place of its named arguments")
+    replayed.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    purged = agreed(add("purge", dead_letters.purge, "remove many"))
+    purged.add_argument("--task", metavar="NAME", help="of this task only")
+    purged.add_argument("--older-than", type=_seconds, default=0.0, metavar="TIME", help="as 12h or 3d")
+
+
+def _seconds(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
+    if not number.isascii() or not number.isdecimal() or len(number) > 9:
+        msg = f"{text[:20]!r} is not a time, as 90s, 15m, 12h or 3d"
+        raise argparse.ArgumentTypeError(msg)
+    return float(int(number) * units[unit])
 
 
 def _positive(text: str) -> int:

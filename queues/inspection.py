@@ -12,7 +12,7 @@ from queues.idempotency import envelope
 from queues.idempotency.key import DIGEST_HEX, digest_of
 from queues.idempotency.state import Record, State
 from queues.idempotency.store import WorkerInfo
-from queues.message import Message
+from queues.message import MANUAL, Message
 from queues.stores.redis_listing import BATCH, Found, RedisListing
 
 MAX_VALUE_CHARS = 120
@@ -70,7 +70,7 @@ class Work:
     @property
     def is_manual(self) -> bool:
         """Whether a program took the lock itself, so that no message asks for the work again."""
-        return self.message is not None and "manual" in self.message.options
+        return self.message is not None and MANUAL in self.message.options
 
     def arguments(self) -> str:
         """The call's arguments as text, at most `MAX_ARGUMENTS_CHARS` long."""
@@ -156,6 +156,7 @@ class Inspector:
 
     def __init__(self, listing: RedisListing) -> None:
         self.listing = listing
+        self.letters = listing.letters
 
     def find(self, text: str) -> tuple[str, Work | None]:
         """The key that a key or an id names, and its work; None when there is no record.

@@ -20,10 +20,10 @@ def is_agreed(session: Session, lines: list[str], *, yes: bool) -> bool:
     return False
 
 
-def tell(session: Session, code: Exit, outcome: str, text: str) -> int:
-    """Say what came of it; the exit status."""
+def tell(session: Session, code: Exit, outcome: str, text: str, **more: object) -> int:
+    """Say what came of it, and `more` to a program; the exit status."""
     if session.terminal.is_json:
-        session.terminal.document({"outcome": outcome, "message": text})
+        session.terminal.document({"outcome": outcome, "message": text, **more})
     else:
         session.terminal.line(text)
     return code

@@ -1,11 +1,13 @@
 """`queues explain`: the story of one task."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from queues.commands.session import Exit, Session
 from queues.explanation import NO_RECORD, ago, answer_of, delivery, duplicate, duration, moment, story
 from queues.idempotency.key import explicit_digest
+from queues.idempotency.letters import Letter
 from queues.idempotency.state import State
 from queues.inspection import Inspector, Work, printable, progress
 
@@ -19,29 +21,43 @@ def explain(arguments: argparse.Namespace, session: Session) -> int:
         digest, work = inspector.find(text)
         if work is None:
             return _unknown(arguments, session, digest, inspector)
+        letters = _letters(inspector, [text, work.record.owner])
     has_args = not arguments.no_args
     if session.terminal.is_json:
-        session.terminal.document(_document(work, text, has_args=has_args))
+        dead = [letter.id for letter in letters]
+        session.terminal.document({**_document(work, text, has_args=has_args), "dead_letters": dead})
     else:
-        _print(work, text, session, has_args=has_args)
+        _print(work, text, letters, session, has_args=has_args)
     return Exit.DONE
 
 
 def _unknown(arguments: argparse.Namespace, session: Session, digest: str, inspector: Inspector) -> int:
     unfinished = sum(1 for _ in inspector.listing.live())
+    letters = _letters(inspector, [arguments.work])
     if session.terminal.is_json:
         unknown = {"key": digest or None, "state": State.UNKNOWN.value, "unfinished": unfinished}
-        session.terminal.document({**unknown, "story": list(NO_RECORD)})
+        dead = [letter.id for letter in letters]
+        session.terminal.document({**unknown, "story": list(NO_RECORD), "dead_letters": dead})
         return Exit.NOT_FOUND
     terminal = session.terminal
     terminal.line(f"No record of {printable(arguments.work)} in {session.place}, which holds {unfinished} unfinished.")
     terminal.line()
     terminal.line("What that can mean")
-    for sentence in NO_RECORD:
+    for sentence in [*map(_kept, letters), *NO_RECORD]:
         terminal.line(f"  - {sentence}")
     if inspector.listing.is_cut:
         terminal.line("  - Its outcome is among those that were not looked at: there are very many keys.")
     return Exit.NOT_FOUND
+
+
+def _letters(inspector: Inspector, message_ids: Sequence[str]) -> list[Letter]:
+    found = [inspector.letters.get(message_id) for message_id in dict.fromkeys(message_ids)]
+    return [letter for letter in found if letter is not None]
+
+
+def _kept(letter: Letter) -> str:
+    when = f"it came to nothing {moment(letter.failed_ms)}, and is kept until {moment(letter.expires_ms)}"
+    return f"There is a dead letter of it: {when}. `queues dead-letters show {letter.id}` tells more."
 
 
 def _document(work: Work, text: str, *, has_args: bool) -> dict[str, object]:
@@ -55,7 +71,7 @@ def _document(work: Work, text: str, *, has_args: bool) -> dict[str, object]:
     }
 
 
-def _print(work: Work, text: str, session: Session, *, has_args: bool) -> None:
+def _print(work: Work, text: str, letters: Sequence[Letter], session: Session, *, has_args: bool) -> None:
     terminal = session.terminal
     if work.record.state is State.UNKNOWN:
         terminal.line(f"What lies under the key {work.digest} cannot be read: {work.problem}")
@@ -67,7 +83,7 @@ def _print(work: Work, text: str, session: Session, *, has_args: bool) -> None:
     terminal.fields(_facts(work, has_args=has_args))
     terminal.line()
     terminal.line("What happened")
-    for sentence in [*_other_owner(work, text), *story(work)]:
+    for sentence in [*_other_owner(work, text), *story(work), *map(_kept, letters)]:
         terminal.line(f"  - {sentence}")
     terminal.line()
     terminal.line("What would happen now")

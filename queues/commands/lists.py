@@ -61,15 +61,18 @@ def workers(_arguments: argparse.Namespace, session: Session) -> int:
 def stats(_arguments: argparse.Namespace, session: Session) -> int:
     """Count the records by state."""
     with session.inspector() as inspector:
-        counts, seen = inspector.counts(), len(inspector.workers())
+        counts, seen, letters = inspector.counts(), len(inspector.workers()), inspector.letters.totals()
     states = {state.value: counts.states[state.value] for state in State if state is not State.UNKNOWN}
     if session.terminal.is_json:
-        more = {"overdue": counts.overdue, "workers": seen, "is_complete": not counts.is_cut}
+        more = {"overdue": counts.overdue, "workers": seen, "dead_letters": letters.kept}
+        more |= {"is_complete": not counts.is_cut}
         session.terminal.document({"states": states, **more})
         return Exit.DONE
     live = {state.value for state in LIVE}
     rows = [(state, f"{count}{'+' if counts.is_cut and state not in live else ''}") for state, count in states.items()]
-    session.terminal.fields([*rows, ("overdue", str(counts.overdue)), ("workers", str(seen))])
+    session.terminal.fields(
+        [*rows, ("overdue", str(counts.overdue)), ("dead letters", str(letters.kept)), ("workers", str(seen))]
+    )
     return Exit.DONE
 
 

@@ -251,10 +251,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Store a failure for `ttl_ms`, on `replicas` replicas too; unless cached, a new submission runs again.
-
-    Its dead letter is kept for `letter_ms`; 0 keeps none.
-    """
+    """Store a failure for `ttl_ms`, its dead letter for `letter_ms`; unless cached, a new submission runs again."""
 
     token: int
     outcome: bytes

@@ -23,6 +23,7 @@ STATS = """\
   failed  1
   dead  0
   overdue  0
+  dead letters  1
   workers  1
 """
 
@@ -136,12 +137,20 @@ def test_neither_keys_nor_a_write_is_sent(own_server: ValkeyServer, key_prefix: 
     fill(shop)
     with redis.Redis.from_url(own_server.url) as client:
         client.config_resetstat()
-        for command in (["locks"], ["results"], ["workers"], ["stats"], ["explain", "0" * 40]):
+        for command in (
+            ["locks"],
+            ["results"],
+            ["workers"],
+            ["stats"],
+            ["explain", "0" * 40],
+            ["dead-letters", "list"],
+        ):
             assert queues(*command, "--redis-url", own_server.url).code == int(command[0] == "explain")
         sent = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
     shop.close()
 
     harmless = {"hmget", "hget", "hstrlen", "pttl", "zscore", "zscan", "scan", "time", "zrangebyscore", "info", "ping"}
+    harmless |= {"zcard", "zrevrangebyscore"}
     assert {name for name in sent if not name.startswith(("client", "hello", "select", "config"))} <= harmless
 
 
