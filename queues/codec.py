@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from json.encoder import encode_basestring as quoted
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     Decimal: ("decimal", str),
     UUID: ("uuid", str),
 }
+_SIMPLE: dict[type, Callable[[Any], str]] = {
+    str: quoted,
+    int: int.__repr__,
+    bool: lambda v: "true" if v else "false",
+    type(None): lambda _: "null",
+}
+"""How a value that is the same in JSON is written; the whole of most calls' arguments."""
 # json.dumps would make an encoder for every value.
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _DECODERS: dict[str, Callable[[Any], Any]] = {
@@ -114,7 +122,7 @@ def restored(value: Any) -> Any:
         InvalidMessageError: a tag that this version does not know, or a tagged value that is malformed.
     """
     if isinstance(value, list):
-        return [restored(item) for item in value]
+        return [item if type(item) in _SIMPLE else restored(item) for item in value]
     if not isinstance(value, dict):
         return value
     if TAG not in value:
@@ -137,9 +145,44 @@ def dumps(value: Any) -> bytes:
     Raises:
         UnencodableError: as `plain`; or a string with half of a surrogate pair.
     """
+    return encoded(text(value))
+
+
+def text(value: Any) -> str:
+    """The value as compact JSON.
+
+    Raises:
+        UnencodableError: as `plain`.
+    """
     try:
-        return _compact(plain(value)).encode()
-    except (UnicodeEncodeError, ValueError, RecursionError) as exc:
+        return _simple_text(value) or _compact(plain(value))
+    except (ValueError, RecursionError) as exc:
+        msg = f"a value cannot be written as JSON: {exc}"
+        raise UnencodableError(msg) from exc
+
+
+def _simple_text(value: Any) -> str:
+    """What the encoder would write, some five times sooner; empty where it has to."""
+    kind = type(value)
+    try:
+        if kind is tuple or kind is list:
+            return f"[{','.join([_SIMPLE[type(item)](item) for item in value])}]"
+        if kind is dict and not value:
+            return "{}"
+        return _SIMPLE[kind](value)
+    except KeyError:
+        return ""
+
+
+def encoded(json_text: str) -> bytes:
+    """The text in UTF-8.
+
+    Raises:
+        UnencodableError: it has half of a surrogate pair.
+    """
+    try:
+        return json_text.encode()
+    except UnicodeEncodeError as exc:
         msg = f"a value cannot be written as JSON: {exc}"
         raise UnencodableError(msg) from exc
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from queues import codec
@@ -43,6 +44,20 @@ class Message:
     created_ms: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     trace: Mapping[str, str] = field(default_factory=dict)
+    _texts: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The arguments and the keyword arguments as `codec.text`; written once, for the record and for the queue.
+
+        Raises:
+            UnencodableError: an argument has no exact encoding.
+        """
+        texts = self._texts
+        if texts is None:
+            texts = (codec.text(self.args), codec.text(self.kwargs))
+            object.__setattr__(self, "_texts", texts)
+        return texts
 
     def retried(self, retries: int) -> "Message":
         """The message of a later attempt."""
@@ -66,25 +81,31 @@ class Message:
             UnencodableError: an argument has no exact encoding.
             PayloadTooLargeError: longer than `max_bytes`.
         """
-        content = {
-            "v": VERSION,
-            "id": self.id,
-            "task": self.task,
-            "queue": self.queue,
-            "key": self.digest,
-            "args": self.args,
-            "kwargs": self.kwargs,
-            "fingerprint": self.fingerprint,
-            "retries": self.retries,
-            "priority": self.priority,
-            "created": self.created_ms,
-            "options": self.options,
-            "trace": self.trace,
-        }
-        data = codec.dumps({name: value for name, value in content.items() if value or name == "v"})
+        data = codec.encoded(self._text())
         if max_bytes and len(data) > max_bytes:
             raise PayloadTooLargeError(self.task, len(data), max_bytes)
         return data
+
+    def _text(self) -> str:
+        # What is empty is left out. A third of the time that an encoder takes, which is told everything anew.
+        args, kwargs = self.texts
+        parts = [
+            f'{{"v":{VERSION},"id":{quoted(self.id)},"task":{quoted(self.task)}',
+            f',"queue":{quoted(self.queue)},"key":{quoted(self.digest)}',
+        ]
+        if self.args:
+            parts.append(f',"args":{args}')
+        if self.kwargs:
+            parts.append(f',"kwargs":{kwargs}')
+        if self.fingerprint:
+            parts.append(f',"fingerprint":{quoted(self.fingerprint)}')
+        for name, number in (("retries", self.retries), ("priority", self.priority), ("created", self.created_ms)):
+            if number:
+                parts.append(f',"{name}":{number}')
+        for name, mapping in (("options", self.options), ("trace", self.trace)):
+            if mapping:
+                parts.append(f',"{name}":{codec.text(mapping)}')
+        return "".join(parts) + "}"
 
     @classmethod
     def decoded(cls, data: bytes) -> "Message":

@@ -92,6 +92,7 @@ class Task(Generic[P, R]):
         self.concurrency = Concurrency.declared(concurrency)
         self.is_gated = rate_limit is not None or concurrency is not None
         self.signature = inspect.signature(fn)
+        self.bind = keys.Parameters(self.signature).bind
         self.is_async = inspect.iscoroutinefunction(fn)
         self._tasks = tasks
         if once is not None and once.key is not None and not callable(once.key):
@@ -116,14 +117,6 @@ class Task(Generic[P, R]):
     def policy(self) -> Once:
         """`once`, or the defaults: a task that runs every message is guarded per message."""
         return self.once or Once()
-
-    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by parameter name, with defaults applied.
-
-        Raises:
-            InvalidArgumentsError: they do not fit the signature.
-        """
-        return keys.bind(self.signature, args, kwargs)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
         """Queue the task with these arguments; a duplicate gets a handle to the first.

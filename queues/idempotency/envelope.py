@@ -18,7 +18,7 @@ def of_value(value: Any, max_bytes: int) -> bytes:
     Raises:
         UnencodableError: the result has no exact encoding, or is longer than `max_bytes`.
     """
-    data = codec.dumps({"ok": value})
+    data = codec.encoded(f'{{"ok":{codec.text(value)}}}')
     if len(data) > max_bytes:
         msg = f"the result is {len(data)} bytes long; at most {max_bytes} are stored: keep it elsewhere, return its id"
         raise UnencodableError(msg)

@@ -43,6 +43,8 @@ WITHOUT_RECORD = frozenset({"rate", "take_slot", "keep_slot"})
 """Scripts that touch no record: `record.lua` does not stand before them."""
 ON_LETTERS = frozenset({"begin", "fail", "bury", "revive", "drop"})
 """Scripts that have `letters.lua` before them, and the keys of the shard's dead letters after the record's."""
+KINDS = {kind.value.encode(): kind for kind in Kind}
+STATES = {state.value.encode(): state for state in State}
 SHARDS = tuple(f"{byte:02x}" for byte in range(256))
 
 
@@ -220,9 +222,9 @@ def answer(reply: Sequence[bytes]) -> Answer:
     """What a script's reply says."""
     kind, owner, state, token, wait_ms, retries, lost, outcome, message, created_ms = reply
     return Answer(
-        Kind(kind.decode()),
+        KINDS[kind],
         owner.decode(),
-        State(state.decode()),
+        STATES[state],
         int(token),
         int(wait_ms),
         int(retries),

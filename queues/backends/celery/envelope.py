@@ -4,11 +4,11 @@ Celery and kombu take some 50 us to make one. Nearly all of it is the same for t
 once, for a message with marks where the messages differ, and the marks are filled in.
 """
 
-import base64
 import json
 import os
 import re
 import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
@@ -17,7 +17,8 @@ import kombu.serialization
 from celery import Celery
 from celery.utils.saferepr import saferepr
 
-from queues.backends.celery.messages import HEADER, header, native_arguments
+from queues import codec
+from queues.backends.celery.messages import HEADER, header_text, native_arguments
 from queues.message import Message
 from queues.task import AnyTask
 
@@ -43,7 +44,6 @@ class Envelopes:
             priority: Celery's, on Redis.
             countdown_s: until when the worker holds the message back; None to start at once.
         """
-        arguments = native_arguments(message, task)
         retries = message.retries if task.is_foreign else 0
         if countdown_s or retries:
             own = self._marked(message, priority, countdown=countdown_s, retries=retries)
@@ -54,7 +54,7 @@ class Envelopes:
             if key not in self._templates:
                 self._templates[key] = MARK.split(json.dumps(self._marked(message, priority)))
             parts = self._templates[key]
-        return _filled(parts, self._values(message, *arguments)).encode()
+        return _filled(parts, self._values(message, task)).encode()
 
     def _marked(self, message: Message, priority: int, **options: Any) -> dict[str, Any]:
         task = self._app.tasks[message.task]
@@ -83,21 +83,27 @@ class Envelopes:
             },
         }
 
-    def _values(self, message: Message, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
-        _, _, body = kombu.serialization.dumps([args, kwargs, NO_CALLBACKS], serializer="json")
+    def _values(self, message: Message, task: AnyTask) -> dict[str, str]:
+        args, kwargs = native_arguments(message, task)
+        if task.is_foreign:
+            _, _, body = kombu.serialization.dumps([args, kwargs, NO_CALLBACKS], serializer="json")
+        else:
+            # Celery's encoder would write the same values; the record's text is there already.
+            body = f"[{','.join(message.texts)},{NO_CALLBACKS_TEXT}]"
         is_short = len(body) < SHORT_BODY_CHARS
         amqp = self._app.amqp
         return {
             "id": quoted(message.id),
             "args": quoted(repr(args) if is_short else saferepr(args, amqp.argsrepr_maxsize)),
             "kwargs": quoted(repr(kwargs) if is_short else saferepr(kwargs, amqp.kwargsrepr_maxsize)),
-            "body": f'"{base64.b64encode(body.encode()).decode()}"',
-            "head": json.dumps(header(message)),
+            "body": f'"{b64encode(codec.encoded(body)).decode()}"',
+            "head": header_text(message),
             "tag": f'"{secrets.token_hex(16)}"',
         }
 
 
 NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+NO_CALLBACKS_TEXT = json.dumps(NO_CALLBACKS)
 
 
 def _filled(parts: list[str], values: Mapping[str, str]) -> str:

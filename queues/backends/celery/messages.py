@@ -1,6 +1,8 @@
 """Our messages as Celery's, and back."""
 
+import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from celery.app.task import Context
@@ -45,6 +47,16 @@ def header(message: Message) -> dict[str, Any]:
         "created": message.created_ms,
         **({"trace": dict(message.trace)} if message.trace else {}),
     }
+
+
+def header_text(message: Message) -> str:
+    """The header as JSON."""
+    if message.trace:
+        return json.dumps(header(message))
+    return (
+        f'{{"v":"{ALGORITHM}","key":{quoted(message.digest)},"fingerprint":{quoted(message.fingerprint)},'
+        f'"retries":{message.retries},"priority":{message.priority},"created":{message.created_ms}}}'
+    )
 
 
 def native_arguments(message: Message, task: AnyTask) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -43,6 +43,7 @@ class CeleryPublisher:
         self._stopping = stopping
         self._envelopes = Envelopes(app)
         self._wishing: dict[str, bool] = {}
+        self._list_keys: dict[tuple[str, int], str] = {}
         broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
         # An app with an AMQP class of its own does not put its messages where Celery's transport would.
         is_celerys = app.amqp_cls == Celery.amqp_cls
@@ -127,6 +128,12 @@ class CeleryPublisher:
         return self._wishing[name]
 
     def _list_key(self, queue: str, priority: int) -> str:
+        key = self._list_keys.get((queue, priority))
+        if key is None:
+            key = self._list_keys[queue, priority] = self._made_list_key(queue, priority)
+        return key
+
+    def _made_list_key(self, queue: str, priority: int) -> str:
         options = self._transport_options
         steps = options.get("priority_steps") or [0, 3, 6, 9]
         step = max((step for step in steps if step <= priority), default=steps[0])

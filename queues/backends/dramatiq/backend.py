@@ -15,7 +15,7 @@ from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExce
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.garbage import GarbageProof
-from queues.backends.dramatiq.messages import from_native, to_native
+from queues.backends.dramatiq.messages import PRIORITY, from_native, payload, to_native
 from queues.backends.dramatiq.queued_rabbitmq import RabbitmqQueued
 from queues.backends.dramatiq.queued_redis import RedisQueued
 from queues.backends.dramatiq.rabbitmq_broker import GarbageProofRabbitmqBroker
@@ -130,18 +130,17 @@ class DramatiqBackend:
             return None
         broker: Any = self.broker
         entry = str(uuid.uuid4())
-        native = to_native(message, self._tasks.get(message.task)).copy(options={"redis_message_id": entry})
-        queue = native.queue_name
+        own: dict[str, Any] = {"redis_message_id": entry}
+        queue = message.queue
         if delay_ms:
             queue = dq_name(queue)
-            native = native.copy(queue_name=queue, options={"eta": current_millis() + delay_ms})
+            own["eta"] = current_millis() + delay_ms
         list_key = hash_key = f"{broker.namespace}:{queue}"
-        level = level_of(queue, native.options) if isinstance(broker, GarbageProofRedisBroker) else ""
+        level = level_of(queue, {PRIORITY: message.priority}) if isinstance(broker, GarbageProofRedisBroker) else ""
         if level:
             list_key += f":{level}"
-        return Publication(
-            list_key, entry.encode(), is_left=False, hash_key=f"{hash_key}.msgs", payload=native.encode()
-        )
+        data = payload(message, self._tasks.get(message.task), queue, own)
+        return Publication(list_key, entry.encode(), is_left=False, hash_key=f"{hash_key}.msgs", payload=data)
 
     def is_ours(self, message: Message) -> bool:
         """Whether no other backend's options are in it."""

@@ -1,9 +1,12 @@
 """Our messages as Dramatiq's, and back."""
 
+import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import dramatiq
+import dramatiq.common
 from dramatiq.broker import MessageProxy
 from dramatiq.common import q_name
 
@@ -22,6 +25,7 @@ PRIORITY = "broker_priority"
 PARTS = {"key": str, "fingerprint": str, "retries": int, "priority": int}
 TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
 Native = dramatiq.Message[Any] | MessageProxy
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def header(
@@ -50,6 +54,24 @@ def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
         options=options,
         message_id=message.id,
         **({"message_timestamp": message.created_ms} if message.created_ms else {}),
+    )
+
+
+def payload(message: Message, task: AnyTask, queue: str, own: Mapping[str, Any]) -> bytes:
+    """The message on that queue, with `own` options beside its others, as Dramatiq's encoder writes it.
+
+    Dramatiq copies a message for each option that is added, and its encoder is told everything anew: the text of the
+    arguments, which the record has too, is used again.
+    """
+    if type(dramatiq.get_encoder()) is not dramatiq.JSONEncoder or message.options:
+        return to_native(message, task).copy(queue_name=queue, options=dict(own)).encode()
+    head = header(message.digest, message.fingerprint, message.retries, message.priority, message.trace)
+    options = _compact({HEADER: head, PRIORITY: message.priority, **own})
+    args, kwargs = message.texts
+    moment = f',"message_timestamp":{message.created_ms or dramatiq.common.current_millis()}'
+    return codec.encoded(
+        f'{{"queue_name":{quoted(queue)},"actor_name":{quoted(message.task)},"args":{args},"kwargs":{kwargs},'
+        f'"options":{options},"message_id":{quoted(message.id)}{moment}}}'
     )
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from queues.errors import InvalidArgumentsError, UnencodableError
 from queues.idempotency.key import (
+    Parameters,
     argument_digest,
-    bind,
     canonical,
     explicit_digest,
     fingerprint,
@@ -45,7 +45,7 @@ VALUES = st.recursive(
 
 
 def called(function, *args, **kwargs):
-    return argument_digest("t", "1", "", bind(inspect.signature(function), args, kwargs))
+    return argument_digest("t", "1", "", Parameters(inspect.signature(function)).bind(args, kwargs))
 
 
 def plain(a, b=2, /, c=3, *rest, d=4, **more):
@@ -82,7 +82,7 @@ def test_arguments_that_do_not_fit_are_told_before_anything_is_sent(arguments):
         return a, b, c
 
     with pytest.raises(InvalidArgumentsError):
-        bind(inspect.signature(task), *arguments)
+        Parameters(inspect.signature(task)).bind(*arguments)
 
 
 NEW_YORK = ZoneInfo("America/New_York")
