@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tests.chaos.ground import Ground, Party
 from tests.chaos.ledger import is_busy, mono_ms
+from tests.chaos.outages import Outages
 from tests.chaos.schedule import Kind, Planned
 from tests.tether import kill_group
 
@@ -41,6 +42,7 @@ class Injector:
 
     def __init__(self, ground: Ground, planned: list[Planned]) -> None:
         self.faults: list[Fault] = []
+        self.outages = Outages(ground)
         self._ground = ground
         self._planned = planned
         self._next = 0
@@ -77,6 +79,7 @@ class Injector:
                 party.start_at_s = 0.0
                 party.is_paused = False
                 party.worker.launch()
+        self.outages.look(is_store_up=not self._is_store_down)
 
     def heal(self) -> None:
         """Undo everything, and see to it that everything runs."""

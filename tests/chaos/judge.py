@@ -22,6 +22,7 @@ from queues.idempotency.key import digest_of
 from tests.chaos.faults import Fault
 from tests.chaos.journal import Story
 from tests.chaos.ledger import Line, Phase
+from tests.chaos.outages import Span
 from tests.chaos.rows import Write
 from tests.chaos.schedule import Kind
 
@@ -53,15 +54,25 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Work whose process was killed, and went on."""
+    """Work whose process was killed, and went on.
+
+    Args:
+        up_ms: the end of the last outage after the kill and before the next begin; the kill if there was none.
+    """
 
     name: str
     killed_ms: float
     begun_ms: float
+    up_ms: float
 
     @property
     def seconds(self) -> float:
-        """From the kill to the next run's begin."""
+        """Until the next run's begin, from the kill, or from when anybody could take work over again after it."""
+        return (self.begun_ms - self.up_ms) / 1000
+
+    @property
+    def seconds_from_kill(self) -> float:
+        """From the kill to the next run's begin, with the time in which nobody could."""
         return (self.begun_ms - self.killed_ms) / 1000
 
 
@@ -95,6 +106,11 @@ class Verdict:
         return max((recovery.seconds for recovery in self.recoveries), default=0.0)
 
     @property
+    def longest_from_kill_s(self) -> float:
+        """As `longest_recovery_s`, with the time in which nobody could take work over."""
+        return max((recovery.seconds_from_kill for recovery in self.recoveries), default=0.0)
+
+    @property
     def usual_recovery_s(self) -> float:
         """The median."""
         return statistics.median([recovery.seconds for recovery in self.recoveries] or [0.0])
@@ -106,6 +122,7 @@ class Evidence:
 
     Args:
         outcomes: what the store answered at the end, for each key that was asked for; None for no outcome.
+        outages: when nobody could take work over.
     """
 
     lines: list[Line]
@@ -113,6 +130,7 @@ class Evidence:
     stories: Mapping[str, Story]
     outcomes: Mapping[str, bytes | None]
     faults: list[Fault]
+    outages: list[Span] = field(default_factory=list)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -262,4 +280,9 @@ def _recoveries(runs: list[Run], evidence: Evidence) -> Iterable[Recovery]:
             later = [each.begun_ms for each in by_name[run.name] if each.begun_ms > run.begun_ms]
             # A later begin before the kill: the lease had been lost before, to a pause or a parted network.
             if later and min(later) > fault.at_ms:
-                yield Recovery(run.name, fault.at_ms, min(later))
+                yield Recovery(run.name, fault.at_ms, min(later), _up_ms(evidence.outages, fault.at_ms, min(later)))
+
+
+def _up_ms(outages: Iterable[Span], killed_ms: float, begun_ms: float) -> float:
+    ends = [end_ms for at_ms, end_ms in outages if at_ms < begun_ms and end_ms > killed_ms]
+    return min(max([killed_ms, *ends]), begun_ms)

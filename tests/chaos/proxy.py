@@ -37,6 +37,11 @@ class Link:
         self._server: asyncio.Server | None = None
         self.port = 0
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing gets through now."""
+        return time.monotonic() < max(self._refused_until, self._held_until)
+
     async def open(self) -> None:
         """Listen on a free port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

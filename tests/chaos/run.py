@@ -79,6 +79,7 @@ def run(options: Options, folder: Path, screen: Screen) -> Ended:
         stories=journal.read(ground.valkey.data_dir, options.lease_ms),
         outcomes=outcomes,
         faults=faults,
+        outages=injector.outages.spans,
     )
     return Ended(options, judge(evidence), faults, tally, ground.start_ms, strange(tally, folder))
 

@@ -89,7 +89,11 @@ def report(verdict: Verdict, faults: list[Fault], tally: Tally, console: Console
         (len(verdict.late), "unfenced effects of a running process after its lease was lost"),
         (len(verdict.recoveries), "times that a killed process's work went on elsewhere"),
         (f"{verdict.usual_recovery_s:.1f}", "s until then, usually (median)"),
-        (f"{verdict.longest_recovery_s:.1f}", "s until then, at the longest"),
+        (
+            f"{verdict.longest_recovery_s:.1f}",
+            "s until then, at the longest, counted from when a worker and the servers were up",
+        ),
+        (f"{verdict.longest_from_kill_s:.1f}", "s from the kill, with the time in which nobody could"),
     ]
     results = Table(title="results", title_justify="left", show_header=False, box=None)
     results.add_column(justify="right")

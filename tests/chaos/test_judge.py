@@ -169,6 +169,20 @@ def test_an_effect_repeated_after_its_process_was_killed_is_within_the_guarantee
     assert [recovery.seconds for recovery in verdict.recoveries] == [2.85]
 
 
+@pytest.mark.parametrize(
+    ("outage", "seconds"),
+    [((1_100, 3_150), 0.85), ((500, 1_000), 2.85), ((4_500, 5_000), 2.85), ((2_000, 9_000), 0.0)],
+    ids=["between", "before", "after", "beyond"],
+)
+def test_a_recovery_is_counted_from_when_somebody_could(outage: tuple[float, float], seconds: float):
+    lines = [line(Phase.ACKED, 0), *run_of(TOKEN, 1_000)[:2], *run_of(NEWER, 4_000, pid=8)]
+    killed = Fault(Kind.CHILD_KILLED, "worker 1", 1_150, 1_150, [PID])
+
+    (recovery,) = judge(evidence(lines=lines, faults=[killed], outages=[outage])).recoveries
+
+    assert (recovery.seconds, recovery.seconds_from_kill) == (seconds, 2.85)
+
+
 @pytest.mark.parametrize(("pause", "late"), [((1_010, 3_900), 0), ((10, 20), 1)], ids=["paused", "running"])
 def test_a_late_effect_is_told_of_unless_its_process_was_paused(pause: tuple[float, float], late: int):
     lines = [
