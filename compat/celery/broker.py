@@ -8,6 +8,7 @@ import redis.exceptions
 from celery.exceptions import ImproperlyConfigured
 from dramatiq.errors import BrokerConnectionError
 
+from compat.celery.brokers.memory import in_memory
 from compat.celery.brokers.rabbitmq import RabbitmqQueues
 from compat.celery.brokers.redis import RedisQueues
 
@@ -45,6 +46,8 @@ def make_broker(connection: Any) -> dramatiq.Broker:
             return RedisQueues.of(connection)
         case "amqp":
             return RabbitmqQueues.of(connection)
+        case "memory":
+            return in_memory()
     text = (
         f"the transport {connection.transport_cls!r} of broker_url has no broker in Dramatiq; use redis:// or amqp://"
     )

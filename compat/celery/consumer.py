@@ -85,7 +85,11 @@ class TaskConsumer:
                 reader.start()
 
     def _receive(self, reader: Reader, message: Any) -> None:
-        """In the reader's thread: leave the message for the event loop."""
+        """In the reader's thread: leave the message for the event loop; without one, the worker takes it here."""
+        if self.hub is None:
+            with self._handing_over:
+                self._deliver(reader, message)
+            return
         with self._handing_over:
             self._inbox.append((reader, message))
             is_first, self._is_scheduled = not self._is_scheduled, True

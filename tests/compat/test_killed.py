@@ -1,5 +1,7 @@
 """Workers that are killed in the middle: what is acknowledged late runs again, what is acknowledged early does not."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +68,16 @@ def test_a_warm_shutdown_ends_what_runs_and_gives_back_the_rest(side: Side, name
         for result in results:
             result.get(timeout=WAIT_S)
     assert [side.marks(f"{name} {i}") for i in range(3)] == [["run"]] * 3
+
+
+def test_a_cold_shutdown_gives_back_the_late_task_that_runs(side: Side, name: str, folder: Path) -> None:
+    with side.worker(folder, concurrency=1) as worker:
+        result = side.tasks.late.delay(name, 15)
+        eventually(lambda: side.marks(name) == ["begin"], within_s=WAIT_S)
+        os.kill(worker.pid, signal.SIGQUIT)
+        worker.wait()
+
+    with side.worker(folder, concurrency=1):
+        eventually(lambda: len(side.marks(name)) == 2, within_s=WAIT_S)
+        result.revoke(terminate=True)
+        eventually(lambda: result.state == "REVOKED", within_s=WAIT_S)
