@@ -105,6 +105,11 @@ def late_dying(name: str) -> str:
     return "second"
 
 
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def tally(name: str, number: int) -> None:
+    ledger.sadd(f"tally:{name}", number)
+
+
 @app.task
 def pid() -> int:
     return os.getpid()
