@@ -81,3 +81,17 @@ def test_a_cold_shutdown_gives_back_the_late_task_that_runs(side: Side, name: st
         eventually(lambda: len(side.marks(name)) == 2, within_s=WAIT_S)
         result.revoke(terminate=True)
         eventually(lambda: result.state == "REVOKED", within_s=WAIT_S)
+
+
+def test_the_process_that_forks_the_children_can_be_killed(side: Side, name: str, folder: Path) -> None:
+    if side.name == "celery":
+        pytest.skip("Celery's main process forks its children itself")
+    with side.worker(folder, concurrency=2):
+        forker = side.tasks.parent_pid.delay().get(timeout=WAIT_S)
+        running = side.tasks.late.delay(name, 2)
+        eventually(lambda: side.marks(name) == ["begin"], within_s=WAIT_S)
+        os.kill(forker, signal.SIGKILL)
+
+        assert running.get(timeout=WAIT_S) == "done"
+        assert side.marks(name) == ["begin", "begin"]
+        assert side.tasks.parent_pid.delay().get(timeout=WAIT_S) != forker

@@ -115,6 +115,11 @@ def pid() -> int:
     return os.getpid()
 
 
+@app.task
+def parent_pid() -> int:
+    return os.getppid()
+
+
 @app.task(bind=True, acks_late=True)
 def reject(self: Any, name: str, requeue: bool) -> str:
     if mark(name, self.request.delivery_info["redelivered"]) == 1:

@@ -41,6 +41,7 @@ class Nursery:
             _Forker(theirs, app, hostname, share).run()
         theirs.close()
         self._buffer = bytearray()
+        self.is_gone = False
         self._unborn: deque[Member] = deque()
         self._born: dict[int, Member] = {}
 
@@ -67,8 +68,11 @@ class Nursery:
         try:
             while data := self._connection.recv(4096, socket.MSG_DONTWAIT):
                 self._buffer += data
+            self.is_gone = True
         except BlockingIOError:
             pass
+        except ConnectionError:
+            self.is_gone = True
         while len(self._buffer) >= NOTICE.size:
             kind, pid, status = NOTICE.unpack_from(self._buffer)
             del self._buffer[: NOTICE.size]

@@ -25,6 +25,7 @@ from compat.celery.processes.nursery import Nursery
 
 logger = get_logger(__name__)
 
+CALLBACKS = ("accept_callback", "callback", "error_callback", "timeout_callback")
 KILL_AFTER_S = 0.1
 """A child that does not end at SIGTERM gets SIGKILL; billiard's own figure."""
 END_S = 5.0
@@ -84,12 +85,10 @@ class ProcessPool(BasePool):
         self, target: Any, args: Any, kwargs: Any, *, soft_timeout: Any = None, timeout: Any = None, **options: Any
     ) -> Job:
         """Have a child run the call, as soon as one is idle."""
-        callbacks = {name: options.get(name) for name in ("accept_callback", "callback", "error_callback")}
         job = Job(
             next(self._numbers),
             (target, args, kwargs),
-            **callbacks,
-            timeout_callback=options.get("timeout_callback"),
+            **{name: options.get(name) for name in CALLBACKS},
             soft_limit_s=soft_timeout or self.options.get("soft_timeout"),
             hard_limit_s=timeout or self.options.get("timeout"),
         )
@@ -127,16 +126,14 @@ class ProcessPool(BasePool):
             member.signal(signal.SIGUSR1)
 
     def _on_hard_limit(self, member: Member, job: Job) -> None:
-        if member.job is not job or job.is_ended:
-            return
-        job.fail(TimeLimitExceeded(job.hard_limit_s))
-        job.time_out(soft=False)
-        member.signal(signal.SIGTERM)
-        self._hub.call_later(KILL_AFTER_S, member.signal, signal.SIGKILL)
+        if member.job is job and not job.is_ended:
+            job.fail(TimeLimitExceeded(job.hard_limit_s))
+            job.time_out(soft=False)
+            member.signal(signal.SIGTERM)
+            self._hub.call_later(KILL_AFTER_S, member.signal, signal.SIGKILL)
 
     def _on_frames(self, member: Member) -> None:
-        for ended in member.read():
-            job, (is_success, value) = ended
+        for job, (is_success, value) in member.read():
             self._release()
             self._dispatch()
             job.end(is_success, value)
@@ -148,9 +145,20 @@ class ProcessPool(BasePool):
         for nursery in list(self._nurseries):
             for member, status in nursery.gone():
                 self._on_gone(member, status)
-            if nursery is not self._nurseries[-1] and not nursery.members:
+            if nursery.is_gone:
+                self._on_nursery_gone(nursery)
+            elif nursery is not self._nurseries[-1] and not nursery.members:
                 self._close(nursery)
         self._dispatch()
+
+    def _on_nursery_gone(self, nursery: Nursery) -> None:
+        # Its children have ended with it.
+        logger.critical("The process that forks the children is gone; another takes its place.")
+        self._close(nursery)
+        if self._state in (None, self.RUN):
+            self.on_start()
+        for member in nursery.members:
+            self._on_gone(member, -signal.SIGKILL)
 
     def _on_gone(self, member: Member, status: int) -> None:
         self._on_frames(member)
