@@ -5,9 +5,11 @@ Tasks leave marks in a Redis list of their own, so that a test sees each run, al
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 import celery
+import celery.signals
 import redis
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from kombu import Queue
@@ -40,6 +42,31 @@ app.conf.update(
 def mark(name: str, text: object) -> int:
     """Note a run under a name; returns how many notes the name has."""
     return int(ledger.rpush(f"marks:{name}", str(text)))  # type: ignore[arg-type] # redis-py: also awaitable
+
+
+if "COMPAT_SIGNALS" in os.environ:
+    for signal_name in (
+        "celeryd_init",
+        "worker_init",
+        "celeryd_after_setup",
+        "worker_process_init",
+        "worker_ready",
+        "before_task_publish",
+        "after_task_publish",
+        "task_received",
+        "task_prerun",
+        "task_success",
+        "task_failure",
+        "task_retry",
+        "task_revoked",
+        "task_unknown",
+        "task_postrun",
+        "worker_shutting_down",
+        "worker_process_shutdown",
+        "worker_shutdown",
+    ):
+        receiver = partial(lambda fired, **_: mark(os.environ["COMPAT_SIGNALS"], fired), signal_name)
+        getattr(celery.signals, signal_name).connect(receiver, weak=False)
 
 
 @app.task
