@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import chain
+from celery import _state, chain
 from celery.contrib.testing.app import TestApp, setup_default_app
 from celery.contrib.testing.worker import start_worker
 
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:Depreca
 
 
 @pytest.fixture(params=["memory", "redis"])
-def app(request: pytest.FixtureRequest, valkey_url: str) -> Iterator[Any]:
-    """An application as the fixture `celery_app` makes it, installed."""
+def app(request: pytest.FixtureRequest, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An application as the fixture `celery_app` makes it, installed; without the tasks that other tests shared."""
+    monkeypatch.setattr(_state, "_on_app_finalizers", set())
     url = {"memory": ("memory://", "cache+memory://"), "redis": (valkey_url, valkey_url)}[request.param]
     made = TestApp(config={"broker_url": url[0], "result_backend": url[1]})
     with setup_default_app(made):
