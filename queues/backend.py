@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from queues.idempotency.state import Publication
+from queues.idempotency.publication import Publication
 from queues.message import Message
 
 

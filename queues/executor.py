@@ -20,6 +20,7 @@ from queues.errors import (
 )
 from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
+from queues.idempotency.machine import HOLD_AFTER_MS
 from queues.idempotency.state import Answer, Kind, State
 from queues.limits.gate import Gate
 from queues.limits.timed import TimedCalls
@@ -37,6 +38,8 @@ MAX_JITTER_MS = 1_000
 LONGEST_BUSY_WAIT_MS = 2_000
 """How long a copy of running work is put off. Not to the lease's end: most runs end long before theirs, and a chain
 or a chord waits for the copy's answer."""
+SHORTEST_HELD_WAIT_MS = 500
+"""The message of work that is due is published by recovery a moment after its time."""
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 
 
@@ -99,13 +102,18 @@ class Executor:
                 error = KeyConflictError(message.digest)
                 self.guard.refuse(message, error)
                 return Failed(envelope.failure_of(error), error)
+            case Kind.HELD if answer.owner == message.id:
+                return Dropped()  # the record publishes it when it is due
             case Kind.BUSY_SELF if policy.lossy:
                 return Dropped()  # the run of this very message will answer
             case _ if policy.lossy:
                 return Done(skipped(message.task, answer.owner), is_replay=True)
             case _:
                 is_running = answer.state is State.RUNNING
-                wait_ms = min(answer.wait_ms, LONGEST_BUSY_WAIT_MS) if is_running else answer.wait_ms
+                # No message waits for longer in a worker's memory, where its broker would deliver it again.
+                wait_ms = min(answer.wait_ms, LONGEST_BUSY_WAIT_MS if is_running else HOLD_AFTER_MS)
+                if answer.kind is Kind.HELD:
+                    wait_ms = max(wait_ms, SHORTEST_HELD_WAIT_MS)
                 return self._defer(message, wait_ms, Reason.BUSY, f"{answer.kind.value} until {answer.owner} ends")
 
     def _let_in(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
@@ -152,14 +160,17 @@ class Executor:
             written = self.guard.fail(run, policy, error)
             return Failed(envelope.failure_of(error), error) if written else self._fenced(task, run)
         message = run.message.retried(run.attempt)
-        answer = self.guard.wait(run, policy, message, delay_ms)
+        # What its task system must be told, or what something waits for, goes on by a message of its own.
+        is_held = delay_ms > HOLD_AFTER_MS and not message.options
+        answer = self.guard.wait(run, policy, message, delay_ms, is_held=is_held)
         if answer.kind is Kind.CANCELLED:
             cancelled = TaskCancelledError(message.digest)
             return Failed(envelope.failure_of(cancelled), cancelled)
         if answer.kind is not Kind.OK:
             return self._fenced(task, run)
-        # Not left to recovery: a duplicate may take the record over, and then this message is in no queue.
-        self.guard.insist(lambda: self._publish(message, delay_ms))
+        if not is_held:
+            # Not left to recovery: a duplicate may take the record over, and then this message is in no queue.
+            self.guard.insist(lambda: self._publish(message, delay_ms))
         return Retrying(error, delay_ms)
 
     def end_raised(self, task: AnyTask, run: Run, error: BaseException, *, is_dead: bool = True) -> bool:

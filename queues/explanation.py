@@ -75,6 +75,8 @@ def delivery(record: Record, now_ms: int) -> Foretold:
         case Kind.BUSY | Kind.BUSY_SELF:
             left = duration(answer.wait_ms)
             return Foretold("deferred", f"a copy would be published, due in {left}; it is never skipped")
+        case Kind.HELD:
+            return Foretold("dropped", f"its record publishes it when it is due, in {duration(answer.wait_ms)}")
         case Kind.DEAD if record.state.is_live:
             return Foretold("dead", f"{record.lost} workers died of it: where max_lost is {MAX_LOST}, it ends here")
         case _:
@@ -113,7 +115,7 @@ def _now(work: Work) -> list[str]:
     r, now_ms = work.record, work.now_ms
     match r.state:
         case State.QUEUED if r.until_ms > now_ms:
-            return [f"It must not begin for another {duration(r.until_ms - now_ms)}."]
+            return [f"It must not begin for another {duration(r.until_ms - now_ms)}.", *_held(r)]
         case State.QUEUED:
             return ["It waits in its queue; no worker has begun it."]
         case State.RUNNING if work.has_live_lease:
@@ -126,11 +128,15 @@ def _now(work: Work) -> list[str]:
             ended = ago(now_ms, r.until_ms)
             return [f"Attempt {work.attempt} ran under fencing token {r.token}; its lease ended {ended}, not renewed."]
         case State.WAITING if r.until_ms > now_ms:
-            return [f"Attempt {work.attempt + 1} is due in {duration(r.until_ms - now_ms)}."]
+            return [f"Attempt {work.attempt + 1} is due in {duration(r.until_ms - now_ms)}.", *_held(r)]
         case State.WAITING:
             return [f"Attempt {work.attempt + 1} was due {ago(now_ms, r.until_ms)}."]
         case _:
             return [_ending(work)]
+
+
+def _held(record: Record) -> list[str]:
+    return ["Its message is on no queue: a worker's recovery publishes it when it is due."] if record.is_held else []
 
 
 def _ending(work: Work) -> str:

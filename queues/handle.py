@@ -51,6 +51,7 @@ class Status:
         attempt: the number of the current or last attempt; 0 before the first.
         lost: workers that died while running it since the last run that ended by itself.
         retry_in_ms: until the next attempt is due, while waiting for it; else None.
+        due_in_ms: until queued work may begin, while that is known: it is delayed for more than a minute, or debounced.
         lease_ends_ms: when the running worker's lease ends, on the store's clock; else None.
         token: the last fencing token; 0 before the first run.
     """
@@ -69,6 +70,7 @@ class Status:
     created_ms: int = 0
     finished_ms: int | None = None
     is_cancel_asked: bool = False
+    due_in_ms: int | None = None
 
     @property
     def is_final(self) -> bool:
@@ -201,6 +203,7 @@ def status_of(message_id: str, key: str, record: Record | None, now_ms: int) -> 
         created_ms=record.created_ms,
         finished_ms=record.finished_ms or None,
         is_cancel_asked=record.is_cancelled,
+        due_in_ms=max(0, record.until_ms - now_ms) if record.state is State.QUEUED and record.until_ms else None,
     )
 
 
@@ -210,6 +213,8 @@ def explained(status: Status, decision: Decision) -> str:
     match status.state:
         case State.UNKNOWN:
             lines.append("Redis holds no record: it never was accepted, or its outcome has expired.")
+        case State.QUEUED if status.due_in_ms:
+            lines.append(f"Accepted; it is due in {status.due_in_ms} ms.")
         case State.QUEUED:
             lines.append("Accepted; no worker has begun it.")
         case State.RUNNING:

@@ -106,6 +106,7 @@ class Work:
             "is_cancel_asked": r.is_cancelled,
             "lease_ends_ms": r.until_ms if r.state is State.RUNNING else None,
             "retry_due_ms": r.until_ms if r.state is State.WAITING else None,
+            "due_ms": r.until_ms or None if r.state is State.QUEUED else None,
             "help_at_ms": r.help_at_ms if r.state.is_live else None,
             "created_ms": r.created_ms,
             "begun_ms": self.begun_ms,

@@ -12,8 +12,9 @@ from queues.disposition import skipped
 from queues.errors import AlreadyRunningError, KeyConflictError, QueueError
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import key as keys
-from queues.idempotency.machine import UNPUBLISHED_TTL_MS
-from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation, Publication
+from queues.idempotency.machine import HOLD_AFTER_MS, QUEUE_WAIT_MS, UNPUBLISHED_TTL_MS
+from queues.idempotency.publication import Publication
+from queues.idempotency.state import Admit, Answer, Confirm, Duplicate, Kind, Operation
 from queues.idempotency.store import AsyncStore, Store
 from queues.message import Message
 from queues.observer import Observer
@@ -23,8 +24,6 @@ from queues.task import AnyTask
 MAX_MESSAGE_BYTES = 1024 * 1024
 PUBLISH_WITHIN_MS = 10_000
 """How long a producer may take between admitting a message and confirming that it is published."""
-QUEUE_WAIT_MS = 3_600_000
-"""How long a message may wait in its queue before a duplicate or recovery publishes it again."""
 PIPELINE = 500
 
 
@@ -47,6 +46,7 @@ class _Submission:
     task: AnyTask
     message: Message
     delay_ms: int
+    is_held: bool
     publication: Publication | None
 
     @property
@@ -63,8 +63,9 @@ class _Submission:
             ttl_ms,
             self.publication,
             DUPLICATES.get(policy.on_duplicate, Duplicate.JOIN),
-            policy.quiet_ms,
+            self.delay_ms if self.is_held else policy.quiet_ms,
             policy.replicas,
+            self.is_held,
         )
 
     @property
@@ -76,8 +77,8 @@ class _Submission:
     def queue_wait_ms(self) -> int:
         """How long the message may go unstarted before others publish it.
 
-        A delayed message waits in a worker's memory: Celery's Redis transport gives those of a killed worker back
-        after an hour only, so a delayed one counts as lost a lease after its time.
+        A message that is delayed, and not held, waits in a worker's memory: Celery's Redis transport gives those of
+        a killed worker back after an hour only, so such a one counts as lost a lease after its time.
         """
         return self.delay_ms + self.task.policy.lease_ms if self.delay_ms else QUEUE_WAIT_MS
 
@@ -171,7 +172,9 @@ class Producer:
                 batch = submissions[start : start + PIPELINE]
                 answers = yield Ask([(s.message.digest, s.admit) for s in batch])
                 admitted = [
-                    s for s, a in zip(batch, answers, strict=True) if a.kind is Kind.ADMITTED and s.publication is None
+                    s
+                    for s, a in zip(batch, answers, strict=True)
+                    if a.kind is Kind.ADMITTED and s.publication is None and not s.is_held
                 ]
                 helped = [(self._help(s, a), 0) for s, a in zip(batch, answers, strict=True) if a.kind is Kind.HELP]
                 if admitted or helped:
@@ -233,13 +236,17 @@ class Producer:
 
     def _submissions(self, task: AnyTask, calls: Sequence[Call]) -> list[_Submission]:
         now_ms = self._clock.now_ms()
-        messages = [message_for(task, call, now_ms) for call in calls]  # all are checked before any is told of
-        return [self._submission(task, call, message) for call, message in zip(calls, messages, strict=True)]
+        # All are checked before any is told of.
+        checked = [(message_for(task, call, now_ms), call.delay_ms(now_ms)) for call in calls]
+        return [self._submission(task, message, delay_ms) for message, delay_ms in checked]
 
-    def _submission(self, task: AnyTask, call: Call, message: Message) -> _Submission:
+    def _submission(self, task: AnyTask, message: Message, delay_ms: int) -> _Submission:
         message = message.carrying(self._observer.carried(message))
-        delay_ms = max(round(call.delay * 1000), task.policy.quiet_ms)
-        return _Submission(task, message, delay_ms, self._backend.publication(message, delay_ms))
+        delay_ms = max(delay_ms, task.policy.quiet_ms)
+        is_held = delay_ms > HOLD_AFTER_MS
+        return _Submission(
+            task, message, delay_ms, is_held, None if is_held else self._backend.publication(message, delay_ms)
+        )
 
 
 def message_for(task: AnyTask, call: Call, now_ms: int) -> Message:

@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from queues.backoff import Backoff
-from queues.call import Call
+from queues.call import Call, as_calls
 from queues.errors import InvalidOptionError, NotConnectedError, TaskNotFoundError
 from queues.handle import Handle
 from queues.idempotency import key as keys
@@ -141,6 +142,7 @@ class Task(Generic[P, R]):
         priority: int | None = None,
         key: str | None = None,
         scope: str = "",
+        eta: datetime | None = None,
     ) -> Handle:
         """As `send`, with the options of a `Call`.
 
@@ -148,7 +150,7 @@ class Task(Generic[P, R]):
             KeyConflictError: `key` was used before with other arguments.
             AlreadyRunningError: the work is in progress and the task says `on_duplicate="reject"`.
         """
-        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope)
+        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope, eta)
         return self._tasks.sender.send(self, call)
 
     async def send_with_options_async(
@@ -160,18 +162,19 @@ class Task(Generic[P, R]):
         priority: int | None = None,
         key: str | None = None,
         scope: str = "",
+        eta: datetime | None = None,
     ) -> Handle:
         """As `send_with_options`, without blocking the event loop."""
-        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope)
+        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope, eta)
         return await self._tasks.sender.send_async(self, call)
 
     def send_many(self, calls: Iterable[Call | tuple[Any, ...]]) -> list[Handle]:
         """Queue many calls in few round trips; a plain tuple is the arguments of one."""
-        return self._tasks.sender.send_many(self, _as_calls(calls))
+        return self._tasks.sender.send_many(self, as_calls(calls))
 
     async def send_many_async(self, calls: Iterable[Call | tuple[Any, ...]]) -> list[Handle]:
         """As `send_many`, without blocking the event loop."""
-        return await self._tasks.sender.send_many_async(self, _as_calls(calls))
+        return await self._tasks.sender.send_many_async(self, as_calls(calls))
 
 
 AnyTask = Task[Any, Any]
@@ -280,10 +283,6 @@ class Tasks(Scheduling):
         """Send through `sender` from now on; `connect` does this."""
         self._sender = sender
         self.schedules.close()
-
-
-def _as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> list[Call]:
-    return [call if isinstance(call, Call) else Call(tuple(call)) for call in calls]
 
 
 def _check_names(task: str, names: Sequence[str], signature: inspect.Signature, option: str = "key") -> None:

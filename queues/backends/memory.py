@@ -11,8 +11,8 @@ from queues.disposition import Disposition, Failed
 from queues.errors import TaskNotFoundError
 from queues.executor import Executor
 from queues.idempotency.envelope import failure_of
+from queues.idempotency.publication import Publication
 from queues.idempotency.recovery import Recovery
-from queues.idempotency.state import Publication
 from queues.message import Message
 from queues.priority import MAX_PRIORITY
 

@@ -106,13 +106,22 @@ def _facts(work: Work, *, has_args: bool) -> list[tuple[str, str]]:
         ("takeovers", str(r.lost) if r.lost else ""),
         ("lease", f"until {moment(r.until_ms)}" if r.state is State.RUNNING else ""),
         ("retry due", moment(r.until_ms) if r.state is State.WAITING else ""),
+        ("due", moment(r.until_ms) if r.state is State.QUEUED and r.until_ms else ""),
         ("progress", _progress_text(said, has_args=has_args) if said is not None else ""),
         ("finished", f"{moment(r.finished_ms)}, {ago(now_ms, r.finished_ms)}" if r.finished_ms else ""),
         ("answer", answer_of(work, has_args=has_args)),
-        ("recovery", f"publishes it again at {moment(r.help_at_ms)}, unless it goes on" if r.state.is_live else ""),
+        ("recovery", _recovery_text(work)),
         ("forgotten", f"{moment(r.expires_ms)}, in {duration(r.expires_ms - now_ms)}"),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _recovery_text(work: Work) -> str:
+    r = work.record
+    if not r.state.is_live:
+        return ""
+    at = moment(r.help_at_ms)
+    return f"publishes it at {at}" if r.is_held else f"publishes it again at {at}, unless it goes on"
 
 
 def _progress_text(said: dict[str, object], *, has_args: bool) -> str:

@@ -125,6 +125,8 @@ def _next(work: Work) -> str:
         return f"lease for {duration(r.until_ms - now_ms)}"
     if r.state is State.WAITING:
         return f"retry in {duration(r.until_ms - now_ms)}"
+    if r.until_ms > now_ms:
+        return f"due in {duration(r.until_ms - now_ms)}"
     return f"again in {duration(r.help_at_ms - now_ms)}"
 
 

@@ -8,6 +8,7 @@ from queues.doctor.application import Application
 from queues.doctor.finding import Finding, Severity, good
 from queues.doctor.task_checks import named
 from queues.explanation import duration
+from queues.idempotency.machine import HOLD_AFTER_MS
 from queues.task import AnyTask
 
 VISIBILITY_TIMEOUT_S = 3_600
@@ -147,7 +148,8 @@ def _visibility(application: Application, conf: Any) -> Iterator[Finding]:
 def _longest_delay_ms(task: AnyTask) -> int:
     if not task.max_retries:
         return 0
-    return max(task.backoff.delay_ms(retries) for retries in {0, task.max_retries - 1})
+    # What is longer is held by the record, and waits in no worker.
+    return min(HOLD_AFTER_MS, max(task.backoff.delay_ms(retries) for retries in {0, task.max_retries - 1}))
 
 
 def _rabbitmq(conf: Any) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from queues.errors import BrokerUnavailableError, InvalidMessageError, StoreUnav
 from queues.idempotency import envelope
 from queues.idempotency.burial import LETTER_TTL_MS
 from queues.idempotency.heartbeat import HeartbeatThread
+from queues.idempotency.machine import UNPUBLISHED_TTL_MS
 from queues.idempotency.refusal import Refused, refused
 from queues.idempotency.state import (
     Answer,
@@ -141,11 +142,15 @@ class Guard:
         """Store the outcome; False when another run has the right, and nothing was written."""
         return self._end(run, Complete(run.token, outcome, policy.ttl_ms, policy.replicas)).kind is Kind.OK
 
-    def wait(self, run: Run, policy: Once, message: Message, delay_ms: int) -> Answer:
-        """Put the work off; before its next message is published, so that a lost publication is seen."""
-        request = Wait(
-            run.token, message.encoded(), message.retries, delay_ms, max(policy.lease_ms, 1000), policy.lock_ttl_ms
-        )
+    def wait(self, run: Run, policy: Once, message: Message, delay_ms: int, *, is_held: bool = False) -> Answer:
+        """Put the work off; before its next message is published, so that a lost publication is seen.
+
+        Args:
+            is_held: nobody publishes the message before it is due.
+        """
+        after_ms = max(policy.lease_ms, 1000)
+        ttl_ms = UNPUBLISHED_TTL_MS if is_held else policy.lock_ttl_ms
+        request = Wait(run.token, message.encoded(), message.retries, delay_ms, after_ms, ttl_ms, is_held)
         return self._end(run, request)
 
     def fail(self, run: Run, policy: Once, error: BaseException, *, is_dead: bool = True) -> bool:

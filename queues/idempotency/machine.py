@@ -14,6 +14,9 @@ Queued work may be given newer arguments, and running work be followed by one mo
 Work that ends as FAILED without having been cancelled, or as DEAD, leaves a dead letter, from which it can be queued
 again (`revive`); `letters.py` is the specification of letters.
 
+Work that is due in a long time is held: it is queued or waiting, and its message is on no queue until it is due. Nobody
+else's message begins it before its own was published, so that what waits for that one is answered too.
+
 The whole specification stands in this one file, longer than others, so that it can be read at once. The scripts in
 `queues/scripts` are the atomic form of these functions; the memory store is these functions
 under a lock. No function here reads a clock or a network.
@@ -56,6 +59,11 @@ NEXT_WITHIN_MS = 10_000
 UNPUBLISHED_TTL_MS = 30 * 86_400_000
 """How long the record of a message that is on no queue is kept: until then, the record is all there is of it. So it is
 with the newer arguments of queued work, and with the run that follows a running one."""
+QUEUE_WAIT_MS = 3_600_000
+"""How long a message may wait in its queue before a duplicate or recovery publishes it again."""
+HOLD_AFTER_MS = 60_000
+"""Work that is due later than that is held. A broker would keep it in the memory of a worker, and deliver it again and
+again: RabbitMQ every half hour, Celery on Redis after each visibility timeout. For up to a minute, a broker will do."""
 MAX_HELP_INTERVAL_MS = 600_000
 """A message that waits in a long queue is published again ever more rarely, at last every ten minutes."""
 
@@ -122,7 +130,7 @@ def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
 
 
 def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
-    help_at_ms = now_ms + request.quiet_ms + request.help_after_ms
+    help_at_ms = now_ms + request.quiet_ms + (0 if request.is_held else request.help_after_ms)
     reserved = Record(
         State.QUEUED,
         request.fingerprint,
@@ -140,7 +148,8 @@ def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
 
 def _replace(record: Record, request: Admit, now_ms: int) -> Result:
     until_ms = max(record.until_ms, now_ms + request.quiet_ms) if request.quiet_ms else record.until_ms
-    help_at_ms = max(record.help_at_ms, now_ms + request.quiet_ms + request.help_after_ms)
+    published_by_ms = now_ms + request.quiet_ms + (0 if request.is_held else request.help_after_ms)
+    help_at_ms = until_ms if record.is_held else max(record.help_at_ms, published_by_ms)
     replaced = replace(
         record,
         message=request.message,
@@ -171,7 +180,7 @@ def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
     """Let the published message wait in its queue; work that went on meanwhile is left alone."""
     if record is None or record.state is not State.QUEUED or record.owner != request.message_id:
         return record, Answer(Kind.OK)
-    help_at_ms = now_ms + request.help_after_ms
+    help_at_ms = max(record.until_ms, now_ms + request.help_after_ms)
     confirmed = replace(record, help_at_ms=help_at_ms, expires_ms=help_at_ms + _kept_ms(record, request.ttl_ms))
     return confirmed, Answer(Kind.OK, record.owner, State.QUEUED)
 
@@ -192,7 +201,10 @@ def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
         return record, _stored(record)
     if record.state is State.RUNNING:
         return _begin_running(record, request, now_ms)
-    if record.until_ms > now_ms and not (record.state is State.WAITING and is_own):
+    is_early = record.until_ms > now_ms and not (record.state is State.WAITING and is_own)
+    if record.is_held and (is_early or not is_own):
+        return record, Answer(Kind.HELD, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
+    if is_early:
         kind = Kind.BUSY_SELF if is_own else Kind.BUSY
         return record, Answer(kind, record.owner, record.state, wait_ms=record.until_ms - now_ms)
     return _run(record, request, now_ms)
@@ -245,7 +257,7 @@ def wait(record: Record | None, request: Wait, now_ms: int) -> Result:
     if record.is_cancelled:
         return _cancelled(record, request.ttl_ms, now_ms)
     until_ms = now_ms + request.delay_ms
-    help_at_ms = until_ms + request.help_after_ms
+    help_at_ms = until_ms + (0 if request.is_held else request.help_after_ms)
     waiting = replace(
         record,
         state=State.WAITING,

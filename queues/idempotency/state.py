@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from queues.idempotency.burial import LETTER_TTL_MS, OnLetter
+from queues.idempotency.publication import Publication
 
 
 class State(StrEnum):
@@ -40,7 +41,7 @@ class Record:
         execution: nonce of the delivery that runs; empty before the first run.
         message: the owner's message, to be published again; empty once there is an outcome.
         until_ms: end of the lease (R), when the retry is due (W), or before when queued work must not begin (E),
-            on the store's clock.
+            on the store's clock. Work whose `help_at_ms` is not later is held: its message is on no queue yet.
         help_at_ms: from when the message may be published again by anyone (E, R, W).
         helps: how often that was done since the last run began.
         lost: takeovers since the last run that ended by itself.
@@ -80,6 +81,11 @@ class Record:
     finished_ms: int = 0
     expires_ms: int = 0
 
+    @property
+    def is_held(self) -> bool:
+        """Whether its message is on no queue until it is due (E, W)."""
+        return self.state is not State.RUNNING and self.until_ms > 0 and self.help_at_ms <= self.until_ms
+
 
 class Kind(StrEnum):
     """What the store answers to an operation."""
@@ -96,6 +102,7 @@ class Kind(StrEnum):
     RUN = "run"
     BUSY = "busy"
     BUSY_SELF = "busy_self"
+    HELD = "held"
     OK = "ok"
     CANCELLED = "cancelled"
     FENCED = "fenced"
@@ -109,7 +116,7 @@ class Answer:
         owner: id of the message that stands for the work.
         state: of the record, after the operation.
         token: the fencing token (RUN), or the one that wrote the outcome.
-        wait_ms: how long the lease or the wait still lasts (BUSY, BUSY_SELF).
+        wait_ms: how long the lease or the wait still lasts (BUSY, BUSY_SELF), or until the work is due (HELD).
         retries: retries so far (RUN).
         lost: takeovers so far (RUN); above 0, an earlier worker died or lost its lease.
         outcome: the envelope (REPLAY, REPLAY_ERROR, DEAD).
@@ -128,25 +135,6 @@ class Answer:
     outcome: bytes = b""
     message: bytes = b""
     created_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The push that puts a message on a queue of the store's own Redis.
-
-    Args:
-        list_key: the list it goes to.
-        entry: what is pushed there.
-        is_left: pushed at the left end (Celery's queues), else at the right end (Dramatiq's).
-        hash_key: where `payload` is stored under the field `entry`; empty when the entry is the message.
-        payload: the message's bytes, where `hash_key` is set.
-    """
-
-    list_key: str
-    entry: bytes
-    is_left: bool
-    hash_key: str = ""
-    payload: bytes = b""
 
 
 class Duplicate(StrEnum):
@@ -169,6 +157,7 @@ class Admit:
             begun, or else also follow the run of work that has.
         quiet_ms: how long from now the work must not begin.
         replicas: how many of the store's replicas must have it before it is answered.
+        is_held: it is not published before that time is over; then recovery, or a duplicate, does it.
     """
 
     fingerprint: str
@@ -180,6 +169,7 @@ class Admit:
     duplicate: Duplicate = Duplicate.JOIN
     quiet_ms: int = 0
     replicas: int = 0
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +229,7 @@ class Wait:
 
     Args:
         help_after_ms: how long after that time the message may be late before others publish it.
+        is_held: the message is not published before that time is over; then recovery, or a duplicate, does it.
     """
 
     token: int
@@ -247,6 +238,7 @@ class Wait:
     delay_ms: int
     help_after_ms: int
     ttl_ms: int
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The seam between the engine and the place where its records live."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +26,22 @@ class WorkerInfo:
     name: str
     backend: str
     seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Work whose message anyone may publish, in `in_ms` from now; 0 or less: already now."""
+
+    digest: str
+    in_ms: int
+
+
+def chosen(found: list[Due], limit: int) -> list[Due]:
+    """What `Store.due` returns of all that was found."""
+    overdue = [due for due in found if due.in_ms <= 0]
+    random.shuffle(overdue)
+    coming = sorted((due for due in found if due.in_ms > 0), key=lambda due: due.in_ms)
+    return [*overdue, *coming][:limit]
 
 
 class Store(Protocol):
@@ -62,8 +79,15 @@ class Store(Protocol):
         """The record; None if there is none. Changes nothing."""
         ...
 
-    def overdue(self, limit: int) -> list[str]:
-        """Digests of at most `limit` keys whose message anyone may publish again now."""
+    def read_many(self, digests: Sequence[str]) -> list[Record | None]:
+        """As `read`, of several keys in one round trip."""
+        ...
+
+    def due(self, within_ms: int, limit: int) -> list[Due]:
+        """At most `limit` keys whose message anyone may publish within that time, the overdue before the others.
+
+        The overdue are in another order each time, so that those that nobody can do do not hide the rest.
+        """
         ...
 
     def take_turn(self, name: str, period_ms: int) -> bool:

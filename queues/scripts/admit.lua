@@ -9,35 +9,38 @@
 -- ARGV[7]   ttl_ms
 -- ARGV[8]   what the message does to work that is there: join | replace | follow
 -- ARGV[9]   quiet_ms
--- ARGV[10]  'L' or 'R': the end of KEYS[4] to push at (only with KEYS[4])
--- ARGV[11]  what is pushed
--- ARGV[12]  payload, stored in KEYS[5] under ARGV[11] (only with KEYS[5])
+-- ARGV[10]  '1' when the message is held: not published before quiet_ms are over
+-- ARGV[11]  'L' or 'R': the end of KEYS[4] to push at (only with KEYS[4])
+-- ARGV[12]  what is pushed
+-- ARGV[13]  payload, stored in KEYS[5] under ARGV[12] (only with KEYS[5])
 -- Returns   admitted | replaced | follows | help | inflight | replay | replay_error | dead | conflict
 
 local fingerprint, id, after, ttl = ARGV[3], ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[7])
 local duplicate, quiet = ARGV[8], tonumber(ARGV[9])
+local published_by = now + quiet + (ARGV[10] == '1' and 0 or after)
 
 local function reserve(record)
   local token = record and record.token or 0
   -- First what may be refused: a queue's key of another type, a full server.
-  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[11], ARGV[12]) end
-  if KEYS[4] then redis.call(ARGV[10] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[11]) end
+  if KEYS[5] then redis.call('HSET', KEYS[5], ARGV[12], ARGV[13]) end
+  if KEYS[4] then redis.call(ARGV[11] == 'L' and 'LPUSH' or 'RPUSH', KEYS[4], ARGV[12]) end
   redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', int(now))
   if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
   if record and not is_spent(record, id) then redis.call('HSET', lock, 'follows', record.owner) end
   if token > 0 then redis.call('HSET', lock, 'token', int(token)) end
   if quiet > 0 then redis.call('HSET', lock, 'until', int(now + quiet)) end
   redis.call('DEL', result)
-  keep_until(now + quiet + after, 0, ttl)
+  keep_until(published_by, 0, ttl)
   return answer('admitted', {owner = id, state = 'queued'})
 end
 
 local function replace(record)
-  local help_at = math.max(tonumber(redis.call('ZSCORE', leases, digest)), now + quiet + after)
+  local due = quiet > 0 and math.max(record['until'], now + quiet) or record['until']
+  local help_at = is_held(record) and due or math.max(tonumber(redis.call('ZSCORE', leases, digest)), published_by)
   is_only_here = true
   redis.call('HDEL', lock, 'next', 'next_owner', 'next_fingerprint')
   redis.call('HSET', lock, 'message', ARGV[5], 'fingerprint', fingerprint, 'replaced', '1')
-  if quiet > 0 then redis.call('HSET', lock, 'until', int(math.max(record['until'], now + quiet))) end
+  if quiet > 0 then redis.call('HSET', lock, 'until', int(due)) end
   keep_until(help_at, 0, ttl)
   return answer('replaced', record)
 end

@@ -11,7 +11,7 @@
 -- ARGV[11]  outcome of a task whose workers all died
 -- ARGV[12]  outcome of a cancelled task
 -- ARGV[13]  how long a dead letter is kept (ms); 0 keeps none
--- Returns   run | fenced (another run followed it) | busy | busy_self | replay | replay_error | dead | conflict
+-- Returns   run | fenced (another run followed it) | busy | busy_self | held | replay | replay_error | dead | conflict
 
 local fingerprint, id, execution, lease, ttl = ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[8]), tonumber(ARGV[10])
 
@@ -69,7 +69,11 @@ if is_other(record, fingerprint, id) then return answer('conflict', record) end
 if not record.is_live then return stored(record) end
 if record.state == 'running' then return begin_running(record) end
 local own = record.owner == id
-if record['until'] > now and not (record.state == 'waiting' and own) then
+local early = record['until'] > now and not (record.state == 'waiting' and own)
+if is_held(record) and (early or not own) then
+  return answer('held', record, {wait = math.max(0, record['until'] - now)})
+end
+if early then
   return answer(own and 'busy_self' or 'busy', record, {wait = record['until'] - now})
 end
 return run(record)

@@ -7,5 +7,5 @@
 
 local record = live()
 if not record or record.state ~= 'queued' or record.owner ~= ARGV[3] then return answer('ok') end
-keep_until(now + tonumber(ARGV[4]), 0, tonumber(ARGV[5]))
+keep_until(math.max(record['until'], now + tonumber(ARGV[4])), 0, tonumber(ARGV[5]))
 return answer('ok', record)

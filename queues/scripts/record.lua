@@ -75,6 +75,12 @@ local function is_other(record, fingerprint, id)
   return record.fingerprint ~= fingerprint and not (record.replaced and record.owner == id)
 end
 
+-- Of queued or waiting work: its message is on no queue until it is due.
+local function is_held(record)
+  local score = record['until'] > 0 and redis.call('ZSCORE', leases, digest)
+  return score and tonumber(score) <= record['until']
+end
+
 -- A failure that is not cached answers its own message only.
 local function is_spent(record, id)
   return record.state == 'failed' and not record.cached and record.owner ~= id

@@ -7,6 +7,7 @@
 -- ARGV[7]  help_after_ms
 -- ARGV[8]  ttl_ms
 -- ARGV[9]  outcome of a cancelled task
+-- ARGV[10] '1' when the message is held: not published before it is due
 -- Returns  ok | cancelled (stored as failed) | fenced
 
 local record, token = live(), tonumber(ARGV[3])
@@ -18,6 +19,6 @@ end
 local due = now + tonumber(ARGV[6])
 redis.call('HDEL', lock, 'helps', 'lost', 'progress')
 redis.call('HSET', lock, 'state', 'waiting', 'message', ARGV[4], 'retries', ARGV[5], 'until', int(due))
-keep_until(due + tonumber(ARGV[7]), 0, tonumber(ARGV[8]))
+keep_until(due + (ARGV[10] == '1' and 0 or tonumber(ARGV[7])), 0, tonumber(ARGV[8]))
 record.state = 'waiting'
 return answer('ok', record)

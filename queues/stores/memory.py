@@ -10,7 +10,7 @@ from queues.idempotency import letters
 from queues.idempotency.letters import Shelf
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
-from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, Due, WorkerInfo, chosen
 from queues.limits.limiter import Limiter
 from queues.stores.memory_letters import MemoryLetters
 from queues.stores.memory_limiter import MemoryLimiter
@@ -68,16 +68,20 @@ class MemoryStore:
         with self._lock:
             return self._current(digest)
 
-    def overdue(self, limit: int) -> list[str]:
-        """Digests of at most `limit` keys whose message anyone may publish again now."""
+    def read_many(self, digests: Sequence[str]) -> list[Record | None]:
+        """The records of several keys."""
+        return [self.read(digest) for digest in digests]
+
+    def due(self, within_ms: int, limit: int) -> list[Due]:
+        """At most `limit` keys whose message anyone may publish within that time."""
         with self._lock:
             now_ms = self._clock.now_ms()
             found = [
-                (record.help_at_ms, digest)
+                Due(digest, record.help_at_ms - now_ms)
                 for digest, record in self._records.items()
-                if record.state.is_live and record.help_at_ms <= now_ms < record.expires_ms
+                if record.state.is_live and record.help_at_ms <= now_ms + within_ms and now_ms < record.expires_ms
             ]
-        return [digest for _, digest in sorted(found)[:limit]]
+        return chosen(found, limit)
 
     def take_turn(self, name: str, period_ms: int) -> bool:
         """Whether the caller is the first in `period_ms` to ask for the turn of that name."""

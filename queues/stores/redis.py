@@ -3,7 +3,6 @@
 The keys of one record lie in one hash slot. Time is the server's own.
 """
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import redis.exceptions
 from queues.errors import StoreUnavailableError
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
-from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, Due, WorkerInfo, chosen
 from queues.limits.limiter import Limiter
 from queues.stores import scripts
 from queues.stores.connection import Client, Clients, impatient, translated, translation
@@ -93,18 +92,21 @@ class RedisStore:
         """The record; None if there is none."""
         return scripts.record(self._run(scripts.reading(self.keys, digest, self._now())))
 
-    def overdue(self, limit: int) -> list[str]:
-        """Digests of at most `limit` keys whose message anyone may publish again now."""
+    def read_many(self, digests: Sequence[str]) -> list[Record | None]:
+        """The records of several keys, in one round trip."""
+        now_ms = self._now()
+        replies = self._replies([scripts.reading(self.keys, digest, now_ms) for digest in digests])
+        return [scripts.record(reply) for reply in replies]
+
+    def due(self, within_ms: int, limit: int) -> list[Due]:
+        """At most `limit` keys whose message anyone may publish within that time."""
         with translated():
             now_ms = self._server_now_ms()
             pipe = self._client.pipeline(transaction=False)
-            # In another order each time: overdue work that nobody here can do must not hide the rest.
-            shards = self.keys.leases()
-            random.shuffle(shards)
-            for key in shards:
-                pipe.zrangebyscore(key, "-inf", now_ms, start=0, num=limit)
-            found = [digest.decode() for shard in pipe.execute() for digest in shard]
-        return found[:limit]
+            for key in self.keys.leases():
+                pipe.zrangebyscore(key, "-inf", now_ms + within_ms, start=0, num=limit, withscores=True)
+            shards = pipe.execute()
+        return chosen([Due(digest.decode(), int(at_ms) - now_ms) for shard in shards for digest, at_ms in shard], limit)
 
     def take_turn(self, name: str, period_ms: int) -> bool:
         """Whether the caller is the first in `period_ms` to ask for the turn of that name."""

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from queues.errors import InvalidOptionError
 from queues.idempotency.burial import Bury, Drop, Revive
 from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
+from queues.idempotency.publication import Publication
 from queues.idempotency.state import (
     Admit,
     Answer,
@@ -22,7 +23,6 @@ from queues.idempotency.state import (
     Help,
     Kind,
     Operation,
-    Publication,
     Record,
     Release,
     State,
@@ -188,7 +188,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
     match operation:
         case Admit() as o:
             head = (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
-            return "admit", (*head, o.duplicate.value, o.quiet_ms)
+            return "admit", (*head, o.duplicate.value, o.quiet_ms, int(o.is_held))
         case Confirm() as o:
             return "confirm", (o.message_id, o.help_after_ms, o.ttl_ms)
         case Begin() as o:
@@ -200,7 +200,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
             return "complete", (o.token, o.outcome, o.ttl_ms)
         case Wait() as o:
             attempt = (o.message, o.retries, o.delay_ms)
-            return "wait", (o.token, *attempt, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME)
+            return "wait", (o.token, *attempt, o.help_after_ms, o.ttl_ms, CANCELLED_OUTCOME, int(o.is_held))
         case Fail() as o:
             return "fail", (o.token, o.outcome, int(o.is_cached), o.ttl_ms, o.letter_ms)
         case Release() as o:

@@ -2,7 +2,8 @@
 
 import time
 
-from queues.idempotency.state import Admit, Kind, Publication
+from queues.idempotency.publication import Publication
+from queues.idempotency.state import Admit, Duplicate, Kind
 from queues.stores import scripts
 from tests.contract.letter_stories import STORIES
 from tests.contract.lockstep import DivergenceError, Lockstep, Model
@@ -19,10 +20,14 @@ from tests.contract.operations import (
     following,
     heartbeat,
     help_,
+    hold,
+    holding,
     release,
     replacing,
     wait,
 )
+
+REPLACE = Duplicate.REPLACE
 
 
 def every_story(lockstep: Lockstep) -> None:
@@ -37,6 +42,7 @@ def every_story(lockstep: Lockstep) -> None:
         a_lost_run_that_was_cancelled,
         boundaries,
         replaced_work,
+        held_work,
         lost_replies,
         runs_that_follow,
     )
@@ -124,6 +130,29 @@ def replaced_work(lockstep: Lockstep, model: Model) -> None:
     lockstep.clock.advance(LEASE_MS)
     lockstep.apply(model, begin("m4", "x4", "f3"))
     lockstep.apply(model, begin("m1", "x5"))
+    lockstep.settle()
+
+
+def held_work(lockstep: Lockstep, model: Model) -> None:
+    """What is on no queue waits for its own message, is kept for thirty days, and stays held when it is replaced."""
+    for newer in (replacing("m2", "f2"), replacing("m2", "f2", quiet_ms=2 * DELAY_MS), holding("m2", "f2", REPLACE)):
+        lockstep.apply(model, holding("m1", "f1"))
+        lockstep.apply(model, newer)
+        for owner in ("m1", "m2"):
+            lockstep.apply(model, begin(owner, "x1", "f2"))
+        lockstep.clock.advance(2 * DELAY_MS)
+        for operation in (begin("m2", "x2", "f2"), help_(), begin("m2", "x3", "f2")):
+            lockstep.apply(model, operation)
+        for operation in (hold(_token(model)), begin("m3", "x4", "f2"), replacing("m4", "f4", quiet_ms=1)):
+            lockstep.apply(model, operation)
+        lockstep.clock.advance(DELAY_MS)
+        for owner in ("m4", "m2"):
+            lockstep.apply(model, begin(owner, "x5", "f4"))
+        lockstep.settle()
+        lockstep.expire(model)
+    lockstep.apply(model, admit("m1", "f1"))
+    lockstep.apply(model, holding("m2", "f2", REPLACE))
+    lockstep.apply(model, begin("m1", "x1", "f1"))
     lockstep.settle()
 
 

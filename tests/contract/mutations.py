@@ -50,6 +50,8 @@ RECORD = (
     ("{token = record.token, outcome", "{outcome"),
     ("outcome = record.outcome, message = record.following}", "message = record.following}"),
     ("{token = record.token, outcome = record.outcome, message", "{outcome = record.outcome, message"),
+    ("score and tonumber(score) <= record['until']\nend", "score and tonumber(score) < record['until']\nend"),
+    ("score and tonumber(score) <= record['until']\nend", "score\nend"),
     ("record.state == 'failed' and not record.cached", "record.state == 'failed'"),
     ("record.state == 'failed' and not record.cached", "not record.is_live and not record.cached"),
     ("record.state == 'running' and record.token == token\nend", "record.token == token\nend"),
@@ -113,7 +115,12 @@ ADMIT = (
     ("'message', ARGV[5], 'fingerprint'", "'message', ARGV[4], 'fingerprint'"),
     ("'fingerprint', fingerprint, 'replaced'", "'replaced'"),
     (", 'replaced', '1')", ")"),
-    ("math.max(tonumber(redis.call('ZSCORE', leases, digest)), now + quiet + after)", "now + quiet + after"),
+    ("math.max(tonumber(redis.call('ZSCORE', leases, digest)), published_by)", "published_by"),
+    ("ARGV[10] == '1' and 0 or after", "after"),
+    ("ARGV[10] == '1' and 0 or after", "0"),
+    ("is_held(record) and due or math.max", "math.max"),
+    ("is_held(record) and due or math.max", "is_held(record) and published_by or math.max"),
+    ("redis.call('HSET', lock, 'until', int(due))", CUT),
     ("math.max(record['until'], now + quiet)", "now + quiet"),
     ("keep_until(help_at, 0, ttl)", CUT),
     ("if quiet > 0 then redis.call('HSET', lock, 'until', int(now + quiet)) end", CUT),
@@ -132,10 +139,10 @@ ADMIT = (
     ("'created', int(now)", "'created', '0'"),
     ("if fingerprint ~= '' then", "if false then"),
     ("if token > 0 then", "if false then"),
-    ("keep_until(now + quiet + after, 0, ttl)", "keep_until(now, 0, ttl)"),
+    ("keep_until(published_by, 0, ttl)", "keep_until(now, 0, ttl)"),
     ("if KEYS[5] then", "if false then"),
     ("if KEYS[4] then", "if false then"),
-    ("ARGV[10] == 'L'", "ARGV[10] == 'R'"),
+    ("ARGV[11] == 'L'", "ARGV[11] == 'R'"),
     ("if other then return answer('conflict', record) end", CUT),
     ("if not record.is_live then", "if record.state == 'completed' then"),
     ("if record.owner == id and not other then", "if not other then"),
@@ -199,8 +206,13 @@ BEGIN = (
     ("not (record.state == 'waiting' and own)", "not own"),
     ("not (record.state == 'waiting' and own)", "record.state ~= 'waiting'"),
     ("not (record.state == 'waiting' and own)", "true"),
-    ("if record['until'] > now and not", "if not"),
-    ("if record['until'] > now and not", "if record['until'] >= now and not"),
+    ("local early = record['until'] > now and not", "local early = not"),
+    ("local early = record['until'] > now and not", "local early = record['until'] >= now and not"),
+    ("if is_held(record) and (early or not own) then", "if false then"),
+    ("if is_held(record) and (early or not own) then", "if is_held(record) and early then"),
+    ("if is_held(record) and (early or not own) then", "if is_held(record) and not own then"),
+    ("if is_held(record) and (early or not own) then", "if early or not own then"),
+    ("math.max(0, record['until'] - now)", "record['until'] - now"),
     ("own and 'busy_self' or 'busy'", "'busy'"),
 )
 HEARTBEAT = (
@@ -232,7 +244,9 @@ WAIT = (
     ("'helps', 'lost', 'progress'", "'helps', 'lost'"),
     ("'message', ARGV[4], ", CUT),
     ("'retries', ARGV[5], ", CUT),
-    ("due + tonumber(ARGV[7])", "now + tonumber(ARGV[7])"),
+    ("keep_until(due + ", "keep_until(now + "),
+    ("ARGV[10] == '1' and 0 or tonumber(ARGV[7])", "tonumber(ARGV[7])"),
+    ("ARGV[10] == '1' and 0 or tonumber(ARGV[7])", "0"),
     ("record.state = 'waiting'\n", "\n"),
 )
 FAIL = (
@@ -273,7 +287,8 @@ CONFIRM = (
     ("record.state ~= 'queued' or ", CUT),
     (" or record.owner ~= ARGV[3]", CUT),
     ("now + tonumber(ARGV[4])", "now"),
-    ("keep_until(now + tonumber(ARGV[4]), 0, tonumber(ARGV[5]))", CUT),
+    ("math.max(record['until'], now + tonumber(ARGV[4]))", "now + tonumber(ARGV[4])"),
+    ("keep_until(math.max(record['until'], now + tonumber(ARGV[4])), 0, tonumber(ARGV[5]))", CUT),
 )
 HELP = (
     ("redis.call('ZREM', leases, digest)", CUT),
@@ -281,6 +296,7 @@ HELP = (
     ("if not is_overdue() then", "if true then"),
 )
 UNSEEN = (
+    Mutation("record", "record['until'] > 0 and redis", "redis", "no work is due in 1970; it saves a command"),
     Mutation("record", "live() or finished()", "finished() or live()", "a key has a lock or a result, never both"),
     Mutation(
         "record",

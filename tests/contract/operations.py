@@ -65,6 +65,11 @@ def following(owner: str, fingerprint: str = "") -> Admit:
     return Admit(fingerprint, owner, b"message of " + owner.encode(), HELP_MS, TTL_MS, None, Duplicate.FOLLOW)
 
 
+def holding(owner: str = "m1", fingerprint: str = "", duplicate: Duplicate = Duplicate.JOIN) -> Admit:
+    message = b"message of " + owner.encode()
+    return Admit(fingerprint, owner, message, HELP_MS, TTL_MS, None, duplicate, DELAY_MS, is_held=True)
+
+
 def confirm(owner: str = "m1", help_ms: int = 10 * HELP_MS) -> Confirm:
     return Confirm(owner, help_ms, TTL_MS)
 
@@ -86,6 +91,10 @@ def complete(token: int, outcome: bytes = OUTCOME) -> Complete:
 
 def wait(token: int, retries: int = 1) -> Wait:
     return Wait(token, b"message of the retry", retries, DELAY_MS, HELP_MS, TTL_MS)
+
+
+def hold(token: int) -> Wait:
+    return Wait(token, b"message of the retry", 1, DELAY_MS, HELP_MS, TTL_MS, is_held=True)
 
 
 def fail(token: int) -> Fail:
@@ -177,7 +186,8 @@ class Chooser:
     def _admit(self, record: Record | None) -> Operation:
         c = self.choose
         head = (self._fingerprint(record), c(OWNERS), c(BLOBS), c(HELPS_MS), c(TTLS_MS))
-        return Admit(*head, duplicate=c(DUPLICATES), quiet_ms=c((0, 0, 0, 5_000)))
+        quiet_ms, is_held = c(((0, False), (0, False), (5_000, False), (5_000, True), (650_000, True)))
+        return Admit(*head, duplicate=c(DUPLICATES), quiet_ms=quiet_ms, is_held=is_held)
 
     def _begin(self, record: Record | None) -> Operation:
         c = self.choose
@@ -193,7 +203,9 @@ class Chooser:
             (
                 lambda: Heartbeat(token, c(LEASES_MS), ttl_ms, c(("", '{"done":1}', '{"done":2}'))),
                 lambda: Complete(token, c(BLOBS), ttl_ms),
-                lambda: Wait(token, c(BLOBS), c((0, 1, 3)), c((0, 5_000, DELAY_MS)), c(HELPS_MS), ttl_ms),
+                lambda: Wait(
+                    token, c(BLOBS), c((0, 1, 3)), c((0, 5_000, DELAY_MS)), c(HELPS_MS), ttl_ms, c((False, True))
+                ),
                 lambda: Fail(token, c(BLOBS), c((False, False, True)), ttl_ms, letter_ms=c(LETTERS_MS)),
                 lambda: Release(token, c(HELPS_MS), ttl_ms, c((False, False, True))),
             )

@@ -201,7 +201,7 @@ def test_revived_work_is_overdue_at_once_and_runs_as_if_new(store, letters, cloc
     store.apply(digest, revive())
 
     record = store.read(digest)
-    assert store.overdue(10) == [digest]
+    assert [due.digest for due in store.due(0, 10)] == [digest]
     assert (record.owner, record.message, record.retries, record.created_ms) == ("m1", b"message of m1", 0, START_MS)
     assert record.expires_ms > clock.now_ms() + TTL_MS - 10_000
     run = store.apply(digest, begin("m1", "x3"))

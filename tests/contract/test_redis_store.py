@@ -8,7 +8,8 @@ import redis
 from redis.crc import key_slot
 
 from queues.errors import InvalidOptionError
-from queues.idempotency.state import Admit, Complete, Kind, Publication, State
+from queues.idempotency.publication import Publication
+from queues.idempotency.state import Admit, Complete, Kind, State
 from queues.stores.memory import MemoryStore
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import AsyncRedisStore

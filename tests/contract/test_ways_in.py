@@ -45,7 +45,7 @@ def used(url: str, digest: str, prefix: str) -> None:
     assert [*listing.finished()] == [digest]
     store.announce("celery@host:1")
     assert [worker.name for worker in listing.workers()] == ["celery@host:1"]
-    assert (store.take_turn("t", 1000), store.overdue(9), store.unfinished()) == (True, [], 0)
+    assert (store.take_turn("t", 1000), store.due(0, 9), store.unfinished()) == (True, [], 0)
     assert seen(url)[0].text("role") == "master"
     listing.close()
     store.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from queues.idempotency.state import Admit, Answer, Confirm, Kind
 from tests.model.model import Model, payload, unpacked
-from tests.model.setup import LOCK_TTL, PUBLISH_WITHIN, QUEUE_WAIT
+from tests.model.setup import HELD, LOCK_TTL, PUBLISH_WITHIN, QUEUE_WAIT
 from tests.model.world import ACCEPTED, SETTLED, Producer, Step, World, name, put
 
 RESTING = ("new", "done", "dead")
@@ -67,11 +67,13 @@ def _act(model: Model, world: World, message: int) -> tuple[str, World, Producer
 def _admit(model: Model, world: World, message: int) -> tuple[str, World, Producer, tuple[str, ...]]:
     is_one = model.setup.is_one_script
     after_ticks = QUEUE_WAIT if is_one else PUBLISH_WITHIN
-    request = Admit("", str(message), payload(message, 0), after_ticks, LOCK_TTL)
+    is_held = model.setup.is_held
+    quiet = HELD if is_held else 0
+    request = Admit("", str(message), payload(message, 0), after_ticks, LOCK_TTL, quiet_ms=quiet, is_held=is_held)
     after, answer, broken = model.ask(world, model.keys[message], request)
     after = model.flagged(after, message, _promise(answer))
     label = f"admit -> {answer.kind.value}"
-    if answer.kind is Kind.ADMITTED:
+    if answer.kind is Kind.ADMITTED and not is_held:
         if is_one:
             # Asked twice, the script publishes once.
             published = model.published(after, message, 0) if after.records != world.records else after

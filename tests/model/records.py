@@ -76,7 +76,7 @@ class Records:
                 record,
                 created_ms=0,
                 finished_ms=0,
-                until_ms=max(NOW_MS, record.until_ms),
+                until_ms=max(NOW_MS if record.is_held else 0, record.until_ms if record.until_ms > NOW_MS else 0),
                 help_at_ms=max(NOW_MS, record.help_at_ms),
                 helps=min(MAX_HELPS, record.helps),
             )

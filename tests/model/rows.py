@@ -52,10 +52,14 @@ CANCELLED_LATE = Setup(ONE, faults=2, cancels=1, max_retries=0, is_one_script=Tr
 UNATTENDED = Setup(ONE, faults=2, max_retries=None, is_attended=False, is_one_script=True)
 UNPUBLISHED = Setup(ONE, faults=2, max_retries=None, is_attended=False)
 LOCKS = Setup((LINKED, LINKED), faults=0, max_retries=None)
+HELD_LINKED = Setup((PLAIN, LINKED), faults=1, max_retries=None, is_held=True)
 
 KEPT = (
     Row(OURS, "a message, 2 faults", Setup(messages=ONE, max_retries=0)),
     Row(OURS, "a message and its duplicate, 1 fault", Setup(faults=1)),
+    Row(OURS, "a held message, 2 faults", Setup(ONE, faults=2, max_retries=0, is_held=True)),
+    Row(OURS, "a held and a linked message, 1 fault", HELD_LINKED),
+    Row(OURS, "a held message with a held retry, 1 fault", Setup(ONE, faults=1, is_held=True)),
     Row(OURS, "a plain and a linked message, 1 fault", Setup((PLAIN, LINKED), faults=1, max_retries=None)),
     Row(OURS, "a message with a retry, 2 faults", Setup(messages=ONE), is_deep=True),
     Row(OURS, "two keys, 1 fault", Setup((PLAIN, Sent(key=1)), faults=1, max_retries=None), is_deep=True),

@@ -7,7 +7,7 @@ from tests.model.records import Apply
 
 LEASE, LOCK_TTL, TTL = 2, 2, 2
 PUBLISH_WITHIN, QUEUE_WAIT = 1, 2
-RETRY_DELAY, STORE_AWAY, BUSY_WAIT, LATE = 1, 1, 1, 2
+RETRY_DELAY, STORE_AWAY, BUSY_WAIT, LATE, HELD = 1, 1, 1, 2, 1
 """Ticks. A lease takes two, so that there is a moment inside it; everything else is as short as keeps its meaning."""
 
 
@@ -35,6 +35,7 @@ class Setup:
         max_lost: takeovers before the work is dead.
         is_attended: some worker always looks after overdue work before its record expires.
         is_one_script: the queue is in the records' Redis: admit and publish are one step.
+        is_held: plain messages are due late: the record holds them, and their retries.
     """
 
     messages: tuple[Sent, ...] = (Sent(), Sent())
@@ -44,6 +45,7 @@ class Setup:
     max_lost: int = 1
     is_attended: bool = True
     is_one_script: bool = False
+    is_held: bool = False
 
     @property
     def keys(self) -> tuple[int, ...]:

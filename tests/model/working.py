@@ -48,11 +48,13 @@ def _begin(model: Model, world: World, index: int) -> Done:
             after = after._replace(leases=put(after.leases, key, lease))
         run = worker._replace(at="effect", nonce="", token=answer.token, attempt=answer.retries, lease=lease.left)
         return label, model.with_worker(after, index, run), broken
-    if answer.kind not in (Kind.BUSY, Kind.BUSY_SELF):
+    if answer.kind is Kind.HELD and answer.owner == str(worker.message):
+        return f"{label}, drops it", model.with_worker(after, index, _ended(worker)._replace(at="ack")), broken
+    if answer.kind not in (Kind.BUSY, Kind.BUSY_SELF, Kind.HELD):
         return _answering(model, after, index, worker, OUTCOMES[answer.outcome], label, broken)
     if model.protocol.skips:
         return _answering(model, after, index, worker, "skipped", f"{label}, skipped", broken)
-    delay = min(answer.wait_ms, BUSY_WAIT) if answer.state is State.RUNNING else answer.wait_ms
+    delay = min(answer.wait_ms, BUSY_WAIT) if answer.state is State.RUNNING else max(1, answer.wait_ms)
     at = "ack_defer" if model.protocol.acks_first else "defer"
     return label, model.with_worker(after, index, worker._replace(at=at, nonce="", delay=delay)), broken
 
@@ -95,12 +97,13 @@ def _complete(model: Model, world: World, index: int) -> Done:
 def _wait(model: Model, world: World, index: int) -> Done:
     worker, style = world.workers[index], model.protocol.style
     retries = (worker.attempt if style == "native" else worker.retries) + 1
-    request = Wait(worker.token, payload(worker.message, retries), retries, RETRY_DELAY, LEASE, LOCK_TTL)
+    is_held = model.setup.is_held and style == "native" and not model.is_linked(worker.message)
+    request = Wait(worker.token, payload(worker.message, retries), retries, RETRY_DELAY, LEASE, LOCK_TTL, is_held)
     after, answer, broken = _end(model, world, index, request)
     label = f"wait -> {answer.kind.value}"
     # Dramatiq enqueues the next attempt whatever the hook says.
     if answer.kind is Kind.OK or style == "dramatiq":
-        at = "ack" if model.protocol.retries_first else "retry"
+        at = "ack" if model.protocol.retries_first or is_held else "retry"
         retrying = _ended(worker)._replace(at=at, attempt=retries, delay=RETRY_DELAY)
         return label, model.with_worker(after, index, retrying), broken
     if answer.kind is Kind.CANCELLED and style == "native":

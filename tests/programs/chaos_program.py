@@ -15,6 +15,7 @@ from dramatiq.middleware import Middleware
 
 from queues import Backoff, Once, Queue, Tasks, connect, current, producer
 from queues.backends.dramatiq.backend import make_broker
+from queues.idempotency import recovery
 from tests.chaos.ledger import Ledger, Phase
 from tests.chaos.rows import Rows
 
@@ -27,7 +28,7 @@ REDELIVERED_AFTER_S = 5 * LEASE_S
 
 # A message that the broker loses is published again after this long. The library waits an hour, which no run of
 # minutes could see the end of; the mechanism is the same. Much less than a queue's wait would double its work.
-producer.QUEUE_WAIT_MS = round(10 * LEASE_S * 1000)
+producer.QUEUE_WAIT_MS = recovery.QUEUE_WAIT_MS = round(10 * LEASE_S * 1000)
 
 CONTROL = os.environ.get("CHAOS_CONTROL", "")
 if CONTROL:

@@ -93,6 +93,14 @@ def waits_long(name: str) -> None:
     raise Retry
 
 
+@tasks.task(queue="fast", backoff=Backoff(3600), once=Once(lease=LEASE_S))
+def waits_longer(name: str) -> int:
+    mark(name, f"attempt-{current.attempt}")
+    if current.attempt == 1:
+        raise Retry
+    return current.attempt
+
+
 @tasks.task(queue="fast", once=Once(lease=LEASE_S), give_up_on=(KeyError,))
 def gives_up(name: str) -> None:
     mark(name, "ran")

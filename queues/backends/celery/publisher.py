@@ -14,7 +14,7 @@ from queues.backends.celery.broker_url import from_kombu
 from queues.backends.celery.envelope import Envelopes
 from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
 from queues.errors import BrokerUnavailableError
-from queues.idempotency.state import Publication
+from queues.idempotency.publication import Publication
 from queues.message import Message
 from queues.redis_url import is_same_redis
 from queues.task import Tasks

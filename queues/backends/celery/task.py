@@ -1,12 +1,14 @@
 """A Celery task whose messages take effect once: `@app.task(base=IdempotentTask)`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import celery
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 from celery.result import AsyncResult, EagerResult
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from queues.backends.celery.engine import Engine, settle
 from queues.backends.celery.foreign import foreign_engine
@@ -15,7 +17,7 @@ from queues.backends.celery.messages import HEADER, carries_continuation, delive
 from queues.backends.celery.metrics_step import MetricsStep
 from queues.backends.celery.recovery_step import RecoveryStep
 from queues.backends.celery.refusal_step import RefusalStep
-from queues.call import Call
+from queues.call import MAX_DELAY_S, Call
 from queues.disposition import Failed, Raised
 from queues.errors import InvalidOptionError, LeaseLostError, QueueError, TaskFailedError
 from queues.handle import Decision, Handle
@@ -26,7 +28,7 @@ from queues.producer import message_for, named
 from queues.run import Run, current_run
 from queues.task import AnyTask, Task
 
-PLAIN_OPTIONS = frozenset({"countdown", "add_to_parent"})
+PLAIN_OPTIONS = frozenset({"countdown", "eta", "add_to_parent"})
 """With no other option, a duplicate is answered where it is sent; else its message is published and answered."""
 ROUTES = frozenset({"queue", "exchange", "routing_key"})
 IGNORED = "celery.exceptions.Ignore"
@@ -101,10 +103,10 @@ class IdempotentTask(celery.Task):
         headers = options.get("headers") or {}
         if self.app.conf.task_always_eager or HEADER in headers:
             return super().apply_async(args, kwargs, **options)
-        call = Call(tuple(args or ()), kwargs or {}, delay=float(options.get("countdown") or 0))
         given = {name for name, value in options.items() if value is not None}
-        if given <= PLAIN_OPTIONS and not carries_continuation(options):
-            handle = self.engine.producer.send(self.guarded, call)
+        call, delay_s = Call(tuple(args or ()), kwargs or {}), self._delay_ms(options, default_s=0) / 1000
+        if given <= PLAIN_OPTIONS and delay_s <= MAX_DELAY_S and not carries_continuation(options):
+            handle = self.engine.producer.send(self.guarded, replace(call, delay=delay_s))
             return self._result_of(handle, add_to_parent=bool(options.get("add_to_parent", True)))
         if self.guarded.policy.on_duplicate in REPLACING:
             msg = f"{self.name}: on_duplicate={self.guarded.policy.on_duplicate!r} replaces messages, so none may have "
@@ -122,7 +124,8 @@ class IdempotentTask(celery.Task):
         run = current_run()
         if run is not None and not self._is_last(options.get("max_retries")):
             message = run.message.retried(self.request.retries + 1)
-            answer = self.engine.executor.guard.wait(run, self.guarded.policy, message, self._delay_ms(options))
+            delay_ms = self._delay_ms(options, default_s=self.default_retry_delay)
+            answer = self.engine.executor.guard.wait(run, self.guarded.policy, message, delay_ms)
             if answer.kind is not Kind.OK:
                 raise LeaseLostError(message.digest, run.token)
         try:
@@ -176,11 +179,13 @@ class IdempotentTask(celery.Task):
         limit = self.max_retries if max_retries is None else max_retries
         return limit is not None and self.request.retries + 1 > limit
 
-    def _delay_ms(self, options: dict[str, Any]) -> int:
+    def _delay_ms(self, options: dict[str, Any], default_s: float) -> int:
         countdown, eta = options.get("countdown"), options.get("eta")
         if eta is not None:
-            countdown = (eta - self.app.now()).total_seconds()
-        return max(0, round(1000 * float(self.default_retry_delay if countdown is None else countdown)))
+            # As Celery's worker reads it: also as text in ISO 8601, and without a time zone as UTC.
+            due = maybe_make_aware(maybe_iso8601(eta), self.app.timezone)
+            countdown = (due - self.app.now()).total_seconds()
+        return max(0, round(1000 * float(default_s if countdown is None else countdown)))
 
     def _result_of(self, handle: Handle, *, add_to_parent: bool) -> AsyncResult[Any]:
         result = self._answered(handle) if handle.decision in (Decision.REPLAYED, Decision.SKIPPED) else None

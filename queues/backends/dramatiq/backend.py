@@ -23,8 +23,8 @@ from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level
 from queues.backends.dramatiq.schedules import declare_ticks
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
+from queues.idempotency.publication import Publication
 from queues.idempotency.recovery import Recovery
-from queues.idempotency.state import Publication
 from queues.message import Message
 from queues.priority import MAX_PRIORITY
 from queues.producer import Producer

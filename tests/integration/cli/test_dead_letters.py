@@ -123,7 +123,7 @@ def test_a_replay_is_agreed_to_and_needs_no_application(shop: Shop, queues: Run)
     assert still is State.FAILED
     assert (done.document["outcome"], done.document["id"]) == ("replayed", handle.id)
     assert handle.state is State.QUEUED
-    assert shop.store.overdue(10) == [handle.key]
+    assert [due.digest for due in shop.store.due(0, 10)] == [handle.key]
     assert queues("dead-letters", "replay", handle.id, "--yes").code == 1
 
 

@@ -187,5 +187,5 @@ def test_a_cluster_that_is_gone_is_told_soon(tmp_path):
         with pytest.raises(StoreUnavailableError):
             other.apply("ab" * 20, admit())
         with pytest.raises(StoreUnavailableError):
-            other.overdue(1)
+            other.due(0, 1)
     assert time.monotonic() - begun < PATIENCE_S / 2

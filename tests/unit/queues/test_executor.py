@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from queues import Once, Retry, State, current, errors
 from queues.disposition import Deferred, Done, Dropped, Failed, Raised, Retrying
-from queues.executor import LONGEST_BUSY_WAIT_MS, Executor
-from queues.idempotency.state import Begin, Cancel, Complete
+from queues.executor import LONGEST_BUSY_WAIT_MS, SHORTEST_HELD_WAIT_MS, Executor
+from queues.idempotency.machine import UNPUBLISHED_TTL_MS
+from queues.idempotency.state import Admit, Begin, Cancel, Complete
 from queues.message import Message
 from queues.task import Task
 from tests.unit.queues.bench import LEASE_S, Bench, until
@@ -177,6 +179,47 @@ def test_a_retry_is_written_before_it_is_published(bench: Bench):
     assert seen == [State.WAITING]
 
 
+def fails_late() -> None:
+    raise Retry(delay=61)
+
+
+def test_a_long_retry_is_held_by_the_record(bench: Bench):
+    message = bench.admitted(bench.task(fails_late))
+    disposition = bench.executor.execute(message)
+    record = bench.record(message)
+
+    assert isinstance(disposition, Retrying)
+    assert bench.published == []
+    assert (record.state, record.is_held) == (State.WAITING, True)
+    assert record.until_ms == bench.clock.now_ms() + 61_000
+    assert record.expires_ms - record.until_ms == UNPUBLISHED_TTL_MS
+
+
+def test_a_long_retry_that_something_waits_for_is_published(bench: Bench):
+    message = replace(bench.message(bench.task(fails_late)), options={"celery": {"chord": {}}})
+
+    bench.executor.execute(message)
+
+    assert bench.published == [(message.retried(1), 61_000)]
+    assert not bench.record(message).is_held
+
+
+def test_a_delivery_of_held_work_is_dropped_and_another_messages_looks_again_within_a_minute(bench: Bench):
+    task = bench.task(lambda: 1)
+    message, other = bench.message(task), bench.message(task)
+    held = Admit("", message.id, message.encoded(), 1_000, 60_000, quiet_ms=3_600_000, is_held=True)
+    bench.store.apply(message.digest, held)
+
+    assert bench.executor.execute(message) == Dropped()
+    deferred = bench.executor.execute(other)
+    bench.clock.advance(3_600_000)
+    until_published = bench.executor.execute(other)
+
+    assert 60_000 < deferred.delay_ms <= 61_010
+    assert SHORTEST_HELD_WAIT_MS < until_published.delay_ms < 2 * SHORTEST_HELD_WAIT_MS
+    assert [sent.id for sent, _ in bench.published] == [other.id, other.id]
+
+
 def refusing(bench: Bench, times: int) -> Executor:
     """An executor whose broker takes nothing for so many calls."""
     refusals: list[int] = []
@@ -211,7 +254,7 @@ def test_a_retry_that_an_ending_process_could_not_publish_is_left_to_recovery(be
         refusing(bench, times=99).execute(message)
     bench.clock.advance(1_000 + LEASE_MS)
 
-    assert bench.store.overdue(10) == [message.digest]
+    assert [due.digest for due in bench.store.due(0, 10)] == [message.digest]
 
 
 def test_a_cancelled_task_does_not_retry(bench: Bench):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -127,11 +128,56 @@ def test_a_message_that_this_backend_cannot_publish_is_helped_by_the_submissions
 def test_a_delayed_submission_counts_as_lost_a_lease_after_its_time(shop: Shop):
     shop.add.send_with_options((1,), delay=5)
     shop.clock.advance(5_000 + 29_999)
-    still_waiting = shop.store.overdue(10)
+    still_waiting = shop.store.due(0, 10)
     shop.clock.advance(1)
 
     assert still_waiting == []
-    assert len(shop.store.overdue(10)) == 1
+    assert len(shop.store.due(0, 10)) == 1
+
+
+@pytest.mark.parametrize("delay", [60.001, 30 * 86_400], ids=str)
+def test_a_long_delay_is_held_by_the_record_and_outlasts_it(shop: Shop, delay: float):
+    handle = shop.add.send_with_options((1,), delay=delay)
+    record = shop.store.read(handle.key)
+    shop.clock.advance(round(delay * 1000))
+    due = shop.store.due(0, 10)
+    again = shop.add.send(1)
+
+    assert record.is_held
+    assert [found.digest for found in due] == [handle.key]
+    assert record.expires_ms - record.until_ms == 30 * 86_400_000
+    assert (again.decision, again.id) == (Decision.JOINED, handle.id)
+    assert shop.taken == [handle.id]  # by the duplicate, now that it is due
+
+
+def test_a_delay_of_a_minute_is_the_brokers(shop: Shop):
+    shop.add.send_with_options((1,), delay=60)
+
+    assert [delay_ms for _, delay_ms in shop.backend.taken] == [60_000]
+
+
+def test_an_eta_is_counted_from_the_clock(shop: Shop):
+    now = datetime.fromtimestamp(shop.clock.now_ms() / 1000, UTC)
+    shop.add.send_with_options((1,), eta=now + timedelta(seconds=2))
+    shop.add.send_with_options((2,), eta=now - timedelta(days=9))
+    shop.add.send_with_options((3,), eta=now + timedelta(days=30))
+
+    assert [delay_ms for _, delay_ms in shop.backend.taken] == [2_000, 0]
+    with pytest.raises(errors.InvalidOptionError, match="at most 30 days away"):
+        shop.add.send_with_options((4,), eta=now + timedelta(days=30, seconds=1))
+
+
+def test_newer_arguments_of_held_work_stay_held(shop: Shop):
+    task: AnyTask = shop.tasks.task(name="shop.newest", once=Once(key=["a"], on_duplicate="replace"))(lambda a, b: b)
+    first = task.send_with_options((1, 1), delay=100)
+    again = task.send(1, 2)
+    record = shop.store.read(first.key)
+
+    assert again.decision is Decision.REPLACED
+    assert record.is_held
+    assert record.until_ms == shop.clock.now_ms() + 100_000
+    assert Message.decoded(record.message).args == (1, 2)
+    assert shop.taken == []
 
 
 def test_many_are_pipelined_in_order(shop: Shop):

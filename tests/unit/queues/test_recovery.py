@@ -6,8 +6,9 @@ import pytest
 
 from queues import Once, State, Tasks, errors
 from queues.call import Call
-from queues.idempotency.recovery import LONGEST_PERIOD_MS, Recovery
-from queues.idempotency.state import Admit
+from queues.idempotency.machine import QUEUE_WAIT_MS
+from queues.idempotency.recovery import BATCH, LONGEST_PERIOD_MS, Recovery
+from queues.idempotency.state import Admit, Cancel
 from queues.message import Message
 from queues.producer import message_for
 from queues.stores.memory import MemoryStore
@@ -23,7 +24,12 @@ def bench() -> Bench:
 
 def recovery_of(bench: Bench, tasks: Tasks | None = None) -> Recovery:
     return Recovery(
-        bench.store, tasks or bench.tasks, "celery", bench.publish, lambda m: not m.options.keys() - {"celery"}
+        bench.store,
+        tasks or bench.tasks,
+        "celery",
+        bench.publish,
+        lambda m: not m.options.keys() - {"celery"},
+        clock=bench.clock,
     )
 
 
@@ -79,6 +85,70 @@ def test_overdue_work_is_published_ever_more_rarely(bench: Bench):
         bench.clock.advance(LEASE_MS // 2)
 
     assert 2 <= len(bench.published) <= 6
+
+
+def held(bench: Bench, number: int = 0, *, delay_ms: int = 10_000, priority: int = 3) -> Message:
+    task = bench.task(lambda n: n) if number == 0 else bench.tasks.get("bench.<lambda>")
+    message = replace(bench.message(task, number), priority=priority)
+    request = Admit("", message.id, message.encoded(), 1_000, 60_000, quiet_ms=delay_ms, is_held=True)
+    bench.store.apply(message.digest, request)
+    return message
+
+
+def test_held_work_is_published_when_it_is_due_with_its_own_priority(bench: Bench):
+    recovery = recovery_of(bench)
+    message = held(bench, delay_ms=2 * 750)
+    published = []
+    for _ in range(12):
+        bench.clock.advance(150)
+        published.append(recovery.look())
+
+    assert recovery.period_ms == 750
+    assert published.index(1) == 10  # 150 ms after it was due, although a look at the index comes at 1,500 and 2,250
+    assert sum(published) == 1
+    assert bench.published == [(message, 0)]
+    assert bench.record(message).help_at_ms == bench.clock.now_ms() - 150 + QUEUE_WAIT_MS
+
+
+def test_a_lease_that_ends_between_two_looks_is_left_to_the_second(bench: Bench):
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.guard.begin(message, Once(lease=LEASE_S))
+    recovery = recovery_of(bench)
+    bench.clock.advance(LEASE_MS - 200)
+    recovery.look()
+    bench.clock.advance(300)
+    found_between = recovery.look()
+    bench.clock.advance(recovery.period_ms)
+
+    assert found_between == 0
+    assert recovery.look() == 1
+
+
+def test_ten_thousand_that_are_due_at_once_are_published_without_a_pause(bench: Bench):
+    messages = [held(bench, number) for number in range(10_000)]
+    recovery = recovery_of(bench)
+    bench.clock.advance(9_900)
+    found_early = recovery.look()
+    bench.clock.advance(150)
+    looks = 0
+    while recovery.look():
+        looks += 1
+
+    assert found_early == 0
+    assert looks <= 10_000 // BATCH + 1
+    assert sorted(sent.id for sent, _ in bench.published) == sorted(message.id for message in messages)
+
+
+def test_held_work_that_was_cancelled_is_not_published(bench: Bench):
+    message = held(bench)
+    recovery = recovery_of(bench)
+    bench.clock.advance(9_000)
+    recovery.look()
+    bench.store.apply(message.digest, Cancel(60_000))
+    bench.clock.advance(2_000)
+
+    assert recovery.look() == 0
+    assert bench.published == []
 
 
 def test_an_unknown_task_is_left_to_workers_that_know_it(bench: Bench):
