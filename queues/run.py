@@ -63,6 +63,7 @@ class Run:
         self._thread_id: int | None = None
         self._task: Any = None
         self._is_reminded = False
+        self._is_interrupted = False
 
     @property
     def following(self) -> bytes:
@@ -116,7 +117,8 @@ class Run:
     def leave(self) -> None:
         """The task's function has ended; from here on nothing interrupts the thread."""
         with self._lock:
-            if self._thread_id is not None and self._task is None:
+            # Only of a run that was interrupted: CPython goes the slow way round its loop from such a call on.
+            if self._thread_id is not None and self._is_interrupted:
                 _set_async_exception(self._thread_id, None)
             self._thread_id = None
             self._task = None
@@ -162,6 +164,7 @@ class Run:
         if self._task is not None:
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
         elif self._thread_id is not None:
+            self._is_interrupted = True
             _set_async_exception(self._thread_id, kind)
             waking.wake(self._thread_id, lambda: self.is_running)
 
