@@ -121,7 +121,10 @@ class CeleryPublisher:
     def _task_has_wishes(self, name: str) -> bool:
         if name not in self._wishing:
             native = self.app.tasks[name]
-            options = native._get_exec_options()
+            options = dict(native._get_exec_options())
+            if not self._tasks.get(name).is_foreign:
+                # Celery fills it in from `task_default_priority`; of a task of ours, its message says it.
+                options["priority"] = None
             serializer = options.get("serializer") or "json"
             has_own = serializer != "json" or any(options.get(each) is not None for each in WISHES)
             self._wishing[name] = has_own or type(native).shadow_name is not celery.Task.shadow_name

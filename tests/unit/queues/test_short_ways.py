@@ -15,7 +15,7 @@ from dramatiq.common import dq_name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queues import Tasks, codec
+from queues import Tasks, codec, connect
 from queues.backends.celery.envelope import NO_CALLBACKS, Envelopes
 from queues.backends.celery.messages import HEADER, header, native_arguments
 from queues.backends.dramatiq.messages import payload, to_native
@@ -109,6 +109,17 @@ def told(bind: Callable[[], dict[str, Any]]) -> dict[str, Any] | str:
         return bind()
     except (InvalidArgumentsError, TypeError) as exc:
         return str(exc)
+
+
+@pytest.mark.parametrize("backend", ["celery", "dramatiq"])
+def test_a_task_is_admitted_and_published_in_one_step_where_the_queue_is_beside_the_record(backend):
+    own = Tasks(namespace="short")
+    task = own.task(report.fn, name=report.name)
+    with connect(own, backend=backend, redis_url=NOBODY, broker_url=NOBODY) as queue:
+        published = queue.backend.publication(message(1), 0)
+
+    assert published is not None
+    assert task.name.encode() in (published.payload or published.entry)
 
 
 def plain(a: int, b: int = 2) -> None: ...
