@@ -18,6 +18,7 @@ from dramatiq.broker import Broker
 from queues.errors import StoreUnavailableError
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Admit, Begin
+from queues.stores import single_server
 from queues.stores.redis import RedisStore
 
 _TAKEN = os.environ.get("CRASH_FILE", "")
@@ -55,12 +56,12 @@ def after_admit() -> None:
 
 def after_begin() -> None:
     """The worker dies when it has the right to run, and has not begun."""
-    _wrap(Guard, "begin", after=lambda *_: die())
+    _wrap(Guard, "begin", after=lambda *_, **__: die())
 
 
 def after_complete() -> None:
     """The worker dies when the outcome is stored, before anyone is told."""
-    _wrap(Guard, "complete", after=lambda *_: die())
+    _wrap(Guard, "complete", after=lambda *_, **__: die())
 
 
 def before_ack() -> None:
@@ -71,22 +72,22 @@ def before_ack() -> None:
 
 def after_wait() -> None:
     """The worker dies when it is written that a retry is waited for, before the retry is published."""
-    _wrap(Guard, "wait", after=lambda *_: die())
+    _wrap(Guard, "wait", after=lambda *_, **__: die())
 
 
 def begin_reply_reset() -> None:
     """The connection is reset after the server has given the right to run; the client sends its request again."""
-    original = redis.Redis._send_command_parse_response
+    original = single_server._exchanged
 
     @functools.wraps(original)
-    def cut(self: Any, conn: Any, command: str, *args: Any, **options: Any) -> Any:
-        reply = original(self, conn, command, *args, **options)
-        if command == "EVALSHA" and isinstance(reply, list) and reply[:1] == [b"run"] and is_first():
+    def cut(connection: Any, data: list[bytes]) -> Any:
+        reply = original(connection, data)
+        if isinstance(reply, list) and reply[:1] == [b"run"] and is_first():
             message = "reset by the test"
             raise redis.exceptions.ConnectionError(message)
         return reply
 
-    redis.Redis._send_command_parse_response = cut
+    single_server._exchanged = cut
 
 
 def begin_reply_lost() -> None:

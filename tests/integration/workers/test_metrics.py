@@ -109,7 +109,7 @@ def test_the_endpoint_adds_up_the_children(measured: Measured, port: int, name: 
     assert len(pids) == 2
 
 
-def test_a_killed_child_of_celery_keeps_its_numbers_and_its_work_is_counted_as_recovered(
+def test_a_killed_child_of_celery_keeps_its_numbers_and_its_work_is_counted_as_taken_over(
     measured: Measured, port: int, name: str
 ):
     stage, _ = measured("celery")
@@ -125,7 +125,6 @@ def test_a_killed_child_of_celery_keeps_its_numbers_and_its_work_is_counted_as_r
     told = seen(port, lambda s: s.total("onceq_tasks_executed_total", task="program.steps") == 1)
     assert told.total("onceq_tasks_executed_total", task="program.echo") == 50
     assert told.total("onceq_tasks_taken_over_total", task="program.steps") == 1
-    assert told.total("onceq_tasks_recovered_total", task="program.steps", state="running") >= 1
 
 
 def test_a_dramatiq_worker_that_begins_again_serves_at_once_and_counts_anew(measured: Measured, port: int, name: str):

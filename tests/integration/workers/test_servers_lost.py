@@ -104,13 +104,15 @@ def test_a_task_stops_before_its_lease_ends_while_a_server_is_silent(tmp_path: P
         store, clock = RedisStore(server.url), SystemClock()
         message = Message("m-1", "program.spins", "slow", "ab" * 20)
         begun_ms = clock.monotonic_ms()
-        answer, run = Guard.over(store, clock, threading.Event()).begin(message, Once(lease=lease_ms / 1000))
+        guard, policy = Guard.over(store, clock, threading.Event()), Once(lease=lease_ms / 1000)
+        answer, run = guard.begin(message, policy)
         assert run is not None, answer
 
         os.kill(server.pid, signal.SIGSTOP)
         eventually(lambda: run.is_lost)
         stopped_ms = clock.monotonic_ms()
         os.kill(server.pid, signal.SIGCONT)
+        guard.release(run, policy)  # else its lease would be renewed as long as this process lives
         store.close()
 
     assert stopped_ms - begun_ms < lease_ms
