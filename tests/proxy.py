@@ -59,10 +59,11 @@ class Proxy:
         self._started.set()
         await self._ended.wait()
         server.close()
-        await asyncio.sleep(0)  # a connection that was just accepted has its handler from here on
-        # The connections were aborted; their handlers end with them.
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)
+        # The connections were aborted; their handlers end with them. What was just accepted gets its handler only now.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
