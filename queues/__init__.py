@@ -15,7 +15,8 @@ from queues.observer import Observer, Observers
 from queues.once import Once
 from queues.priority import Priority
 from queues.run import current
-from queues.task import Task, Tasks
+from queues.task import Task
+from queues.tasks import Tasks
 
 __all__ = [
     "Backoff",

@@ -1,18 +1,20 @@
 """One submission, before it is a message."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from queues.errors import InvalidOptionError
+from queues.lean import NOTHING, lean, nothing
 from queues.priority import checked_priority
 
 MAX_DELAY_S = 30 * 86_400
 """Thirty days."""
+MAX_EXPIRES_S = 366 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Call:
     """One submission: the arguments and how they are to be sent.
 
@@ -24,15 +26,18 @@ class Call:
         scope: keeps equal calls of different owners apart; a tenant's id, for example.
         eta: in place of `delay`, the moment before which the task must not start, with a time zone; one that is
             past is now.
+        expires: seconds after it is due within which the task must begin, or the moment, with a time zone, by which
+            it must; else it ends with a stored TaskExpiredError and never runs. None takes the task's.
     """
 
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = field(default_factory=nothing)
     delay: float = 0.0
     priority: int | None = None
     key: str | None = None
     scope: str = ""
     eta: datetime | None = None
+    expires: float | datetime | None = None
 
     def __post_init__(self) -> None:
         if not _is_seconds(self.delay) or not 0 <= self.delay <= MAX_DELAY_S:
@@ -45,6 +50,10 @@ class Call:
             if self.delay:
                 msg = f"delay={self.delay!r} and eta={self.eta.isoformat()}: one of them"
                 raise InvalidOptionError(msg)
+        if isinstance(self.expires, datetime):
+            _check_moment("expires", self.expires)
+        elif self.expires is not None:
+            checked_expires(self.expires)
 
     def delay_ms(self, now_ms: int) -> int:
         """Ms from now before which the task must not start.
@@ -60,10 +69,42 @@ class Call:
             raise InvalidOptionError(msg)
         return delay_ms
 
+    def begin_by_ms(self, due_ms: int, task_s: float | None) -> int:
+        """By when the task must begin, in ms since the Unix epoch; 0 for never.
 
-def as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> list[Call]:
-    """The calls, where a plain tuple is the arguments of one."""
-    return [call if isinstance(call, Call) else Call(tuple(call)) for call in calls]
+        Args:
+            due_ms: when it may begin, by the same clock.
+            task_s: the task's own `expires`.
+
+        Raises:
+            InvalidOptionError: it would expire before it is due.
+        """
+        expires = task_s if self.expires is None else self.expires
+        if not isinstance(expires, datetime):
+            return 0 if expires is None else due_ms + max(1, round(expires * 1000))
+        by_ms = max(1, round(expires.timestamp() * 1000))
+        if by_ms <= due_ms and (self.delay or self.eta):
+            msg = f"expires={expires.isoformat()}: before it is due"
+            raise InvalidOptionError(msg)
+        return by_ms
+
+
+def checked_expires(value: object) -> float:
+    """Seconds within which a task must begin.
+
+    Raises:
+        InvalidOptionError: no number above 0, or more than a year.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= MAX_EXPIRES_S:
+        msg = f"expires={value!r}: seconds, above 0 and at most {MAX_EXPIRES_S}, or a datetime with a time zone"
+        raise InvalidOptionError(msg)
+    return value
+
+
+def as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> Iterator[Call]:
+    """The calls, one after another, where a plain tuple is the arguments of one."""
+    for call in calls:
+        yield call if isinstance(call, Call) else Call(tuple(call), NOTHING)
 
 
 def _is_seconds(value: object) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from queues.commands import dead_letters
+from queues.commands.bench_options import add_bench_options
 from queues.commands.changes import cancel, release
 from queues.commands.diagnosis import doctor
 from queues.commands.explain import explain
@@ -24,8 +25,9 @@ from queues.terminal import Terminal
 EPILOG = """
 exit status:
   0    done; doctor: nothing found; migrate: nothing is left on the old backend
-  1    no such work, or nothing to change; doctor: warnings; migrate: something is left or waits
-  2    doctor: the guarantee does not hold
+  1    no such work, or nothing to change; doctor: warnings; migrate: something is left or waits;
+       bench: a target is missed, or a figure is worse than in the older run
+  2    doctor: the guarantee does not hold; bench: work was lost or done twice
   3    Redis or a broker does not answer, or refuses
   4    a change that was not agreed to, or must not be made
   64   the command line, a URL or a module cannot be used
@@ -72,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     freed.add_argument("--force", action="store_true", help="even while a living worker holds the lease")
     _add_metrics(add("metrics", metrics, "what only Redis knows, for Prometheus: printed once, or served"))
     _add_doctor(add("doctor", doctor, "what in this deployment breaks the guarantee"))
-    _add_bench(add("bench", _bench, "task systems side by side, with their work verified"))
+    add_bench_options(add("bench", _bench, "task systems side by side, with their work verified"), _positive)
     _add_application(add("inspect", inspect, "what the workers do now; with MODULE:QUEUE, what waits for them"), "?")
     _add_purge(add("purge", purge, "cancel what is queued and has not begun"))
     _add_migrate(add("migrate", migrate, "move from one backend to the other, while both work"))
@@ -84,10 +86,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status, as `Exit` says."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser().parse_args(words)
     except SystemExit as exc:
         return int(exc.code or 0)
+    arguments.words = words
     environment = {name: os.environ[name] for name in ("REDIS_URL", "QUEUES_PREFIX") if name in os.environ}
     settings = Settings.from_environment(environment)
     redis_url = arguments.redis_url or settings.redis_url
@@ -188,14 +192,6 @@ def _add_migrate(made: argparse.ArgumentParser) -> None:
     made.add_argument("--move", action="store_true", help="move what is queued; else wait until its workers ended it")
     made.add_argument("--timeout", type=_positive, metavar="S", help="end after so many seconds, done or not")
     made.add_argument("--dry-run", action="store_true", help="only count")
-
-
-def _add_bench(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--quick", action="store_true", help="one short round of each: checks the work, not the time")
-    made.add_argument("--rounds", type=_positive, default=5, metavar="N", help="of each scenario (5)")
-    made.add_argument("--scenario", action="append", metavar="TEXT", help="only those whose name has it; repeatable")
-    made.add_argument("--contender", action="append", metavar="TEXT", help="only those whose name has it; repeatable")
-    made.add_argument("--keep", metavar="FILE", help="write every sample there, as JSON")
 
 
 def _bench(arguments: argparse.Namespace, session: Session) -> int:

@@ -11,12 +11,14 @@ from queues.idempotency.key import digest_of
 from queues.idempotency.letters import Letters
 from queues.idempotency.store import WorkerInfo
 from queues.producer import Producer
-from queues.task import Tasks
+from queues.tasks import Tasks
 from queues.ticker import Ticker
 
 
 class Queue:
     """Tasks, the backend that carries them, and the store of their records.
+
+    What asks the store raises StoreUnavailableError when it does not answer.
 
     Args:
         stopping: set by `close`, so that no thread of it goes on waiting for a server.
@@ -50,11 +52,7 @@ class Queue:
         return Handle(self._access, message_id, digest_of(message_id), Decision.EXECUTED)
 
     def ping(self) -> None:
-        """Return if the store answers.
-
-        Raises:
-            StoreUnavailableError: it does not.
-        """
+        """Return if the store answers."""
         self.store.ping()
 
     async def ping_async(self) -> None:

@@ -65,7 +65,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         msg = f"a value is nested deeper than {MAX_DEPTH}, or contains itself"
         raise UnencodableError(msg)
     if kind in (list, tuple):
-        return [plain(item, depth + 1) for item in value]
+        return [item if type(item) in _SIMPLE else plain(item, depth + 1) for item in value]
     if kind is dict:
         return _plain_dict(value, depth)
     if kind in _ENCODERS:
@@ -208,6 +208,8 @@ def utc_microseconds(moment: datetime) -> int:
 
 
 def _plain_dict(value: dict[Any, Any], depth: int) -> Any:
+    if not value:
+        return {}
     if all(type(key) is str for key in value) and TAG not in value:
         return {key: plain(item, depth + 1) for key, item in value.items()}
     keys = _distinct([plain(key, depth + 1) for key in value])

@@ -1,37 +1,50 @@
 """Dead letters: work that was given up and messages that were refused, to be looked at, run again, or dropped."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from queues.asking import named
 from queues.call import Call
 from queues.dead_letter import DeadLetter, fresh, read
-from queues.errors import DeadLetterNotFoundError, InvalidMessageError, InvalidOptionError, KeyConflictError
+from queues.errors import DeadLetterNotFoundError, InvalidMessageError, InvalidOptionError
 from queues.handle import Access, Decision, Handle
 from queues.idempotency import machine
-from queues.idempotency.burial import Drop, Revive
+from queues.idempotency.burial import Drop
 from queues.idempotency.letters import Letters, Totals
-from queues.idempotency.machine import UNPUBLISHED_TTL_MS
-from queues.idempotency.state import Admit, Answer, Kind, Record
-from queues.message import Message
-from queues.producer import named
-from queues.task import AnyTask, Tasks
+from queues.idempotency.state import Admit, Kind
+from queues.replay import Plan, decided, planned, revival
+from queues.task import AnyTask
+from queues.tasks import Tasks
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 PAGE = 100
+Page = list[DeadLetter]
+"""Named, because the class has a method of the name `list`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a replay would do now.
+def _twin(
+    method: "Callable[Concatenate[DeadLetters, P], R]",
+) -> "Callable[Concatenate[DeadLetters, P], Coroutine[Any, Any, R]]":
+    """The method for an event loop.
 
-    Args:
-        decision: as of the handle that `replay` would return; None when it would be refused.
-        key: under which it would run.
+    It waits in a thread: letters are looked at by people, and a replay is several steps that must all be made.
     """
 
-    decision: Decision | None
-    key: str
-    why: str
+    async def twin(self: "DeadLetters", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self, *args, **kwargs)
+
+    update_wrapper(twin, method)
+    twin.__name__ = f"{method.__name__}_async"
+    twin.__qualname__ = f"{method.__qualname__}_async"
+    twin.__doc__ = (
+        f"As `{method.__name__}`, without blocking the event loop; once begun it is carried out, whatever cancels its "
+        "caller."
+    )
+    return twin
 
 
 class DeadLetters:
@@ -46,7 +59,7 @@ class DeadLetters:
         self._access = access
         self._tasks = tasks
 
-    def list(self, *, task: str | None = None, limit: int = 50, before: DeadLetter | None = None) -> "list[DeadLetter]":
+    def list(self, *, task: str | None = None, limit: int = 50, before: DeadLetter | None = None) -> Page:
         """At most `limit` letters, the newest first.
 
         Args:
@@ -106,8 +119,8 @@ class DeadLetters:
             _check_released(release_key)
             return self._replay_edited(letter, args, kwargs)
         message = fresh(letter)
-        answer = self._access.store.apply(letter.key, _revive(message, is_released=release_key))
-        decision = _decision(answer, letter)
+        answer = self._access.store.apply(letter.key, revival(message, is_released=release_key))
+        decision = decided(answer, letter)
         if decision is None:
             raise DeadLetterNotFoundError(message_id)
         return Handle(self._access, answer.owner, letter.key, decision)
@@ -140,8 +153,8 @@ class DeadLetters:
             except InvalidMessageError as exc:
                 return Plan(None, key, str(exc))
             record = self._access.store.read(key)
-            answer = machine.revive(record, _revive(message, is_released=release_key), now_ms)[1]
-        return _plan(key, record, answer)
+            answer = machine.revive(record, revival(message, is_released=release_key), now_ms)[1]
+        return planned(key, record, answer)
 
     def drop(self, message_id: str) -> bool:
         """Remove a letter; False when there is none."""
@@ -166,6 +179,14 @@ class DeadLetters:
             answers = self._access.store.apply_many(chosen[start : start + PAGE])
             removed += sum(answer.kind is Kind.OK for answer in answers)
         return removed
+
+    list_async = _twin(list)  # noqa: A003 - the method, not the type
+    get_async = _twin(get)
+    totals_async = _twin(totals)
+    replay_async = _twin(replay)
+    plan_async = _twin(plan)
+    drop_async = _twin(drop)
+    purge_async = _twin(purge)
 
     def _every(self, before: DeadLetter | None = None) -> Iterator[DeadLetter]:
         cursor = (before.failed_ms, before.id) if before is not None else None
@@ -194,40 +215,3 @@ def _check_released(is_released: bool) -> None:
     if is_released:
         msg = "release_key is for a letter's own key: other arguments make another one"
         raise InvalidOptionError(msg)
-
-
-def _revive(message: Message, *, is_released: bool) -> Revive:
-    return Revive(message.id, message.fingerprint, message.encoded(), is_released, UNPUBLISHED_TTL_MS)
-
-
-def _decision(answer: Answer, letter: DeadLetter) -> Decision | None:
-    match answer.kind:
-        case Kind.ADMITTED:
-            return Decision.EXECUTED
-        case Kind.INFLIGHT:
-            return Decision.JOINED
-        case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
-            return Decision.REPLAYED
-        case Kind.CONFLICT:
-            raise KeyConflictError(letter.key)
-        case _:
-            return None
-
-
-def _plan(key: str, record: Record | None, answer: Answer) -> Plan:
-    match answer.kind:
-        case Kind.ADMITTED if record is not None:
-            why = f"what is stored under its key ({record.state.value}) gives way, and the work is queued and run again"
-            return Plan(Decision.EXECUTED, key, why)
-        case Kind.ADMITTED:
-            return Plan(Decision.EXECUTED, key, "nothing is stored under its key: the work is queued and run again")
-        case Kind.REPLAY:
-            return Plan(Decision.REPLAYED, key, "the same work has completed since: its result answers, nothing runs")
-        case Kind.REPLAY_ERROR | Kind.DEAD:
-            why = f"a stored outcome ({answer.state.value}) answers its key, nothing runs; release the key to run it"
-            return Plan(Decision.REPLAYED, key, why)
-        case Kind.CONFLICT:
-            return Plan(None, key, "its key was used since with other arguments, and has an outcome; release the key")
-        case _:
-            why = f"the same work is {answer.state.value}, as {answer.owner}: nothing more is queued"
-            return Plan(Decision.JOINED, key, why)

@@ -15,6 +15,7 @@ QueueError
 ├─ NotConnectedError                               call `connect(tasks)` first
 ├─ LeaseLostError(key, token)                      stop; this run's result is dropped
 ├─ TaskCancelledError(key)                         stop; the cancellation is stored
+├─ TaskExpiredError(key)                           stored for what had not begun in time; send it anew
 ├─ SoftTimeLimitError                              clean up and end; uncaught, it is retried as any failure
 ├─ TimeLimitError(key, limit_s)                    never retried: the run is over
 ├─ TaskFailedError(failure)                        what `Handle.result` raises for a stored failure
@@ -163,6 +164,16 @@ class TaskCancelledError(QueueError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the task of key {key} was cancelled")
+        self.key = key
+
+
+class TaskExpiredError(QueueError):
+    """The work had not begun by the time that its `expires` names; it never runs."""
+
+    code = "expired"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the task of key {key} had not begun in time, and will not run")
         self.key = key
 
 

@@ -19,17 +19,18 @@ from queues.errors import (
     UnencodableError,
 )
 from queues.idempotency import envelope
-from queues.idempotency.guard import Guard
-from queues.idempotency.machine import HOLD_AFTER_MS
+from queues.idempotency.guard import Begun, Ending, Guard
+from queues.idempotency.machine import HOLD_AFTER_MS, QUEUE_WAIT_MS
 from queues.idempotency.state import Answer, Kind, State
 from queues.limits.gate import Gate
 from queues.limits.timed import TimedCalls
 from queues.logs import about
 from queues.message import Message
 from queues.observer import Reason
-from queues.once import Once
+from queues.once import REPLACING, Once
 from queues.run import Run
-from queues.task import AnyTask, Tasks
+from queues.task import AnyTask
+from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ MAX_RESULT_BYTES = 16 * 1024 * 1024
 
 
 Publish = Callable[[Message, int], None]
+Later = Callable[[Ending], None]
 
 
 class Executor:
@@ -64,28 +66,33 @@ class Executor:
         self.timed = TimedCalls(guard, self._publish_following)
         self._failures: tuple[type[BaseException], ...] = (Exception, *failures)
 
-    def execute(self, message: Message) -> Disposition:
+    def execute(self, message: Message, begun: Begun | None = None, later: Later | None = None) -> Disposition:
         """Run the message, or answer it, wait for it, or give it up.
+
+        Args:
+            begun: what the store has said to its beginning; None asks now.
+            later: takes the end of a run that has a result, and writes it before the message is acknowledged; `settle`
+                follows. None writes it now.
 
         Raises:
             TaskNotFoundError: no such task here; dead-letter it.
             BaseException: what ends the process; the work was put back before.
         """
         with about(message):
-            return self._execute(message)
+            return self._execute(message, begun, later)
 
-    def _execute(self, message: Message) -> Disposition:
+    def _execute(self, message: Message, begun: Begun | None, later: Later | None) -> Disposition:
         task = self.tasks.get(message.task)
         policy = task.policy
         try:
-            answer, run = self.guard.begin(message, policy)
+            answer, run = begun or self.guard.begin(message, policy)
         except StoreUnavailableError as exc:
             return self._without_store(task, message, exc)
         if run is None:
             self._publish_following(answer.message)
             return self._answered(message, policy, answer)
         try:
-            return self._let_in(task, policy, run) if task.is_gated else self._run(task, policy, run)
+            return self._let_in(task, policy, run) if task.is_gated else self._run(task, policy, run, later)
         finally:
             self._gate.leave(run)
             self._publish_following(run.following)
@@ -98,6 +105,8 @@ class Executor:
                 return Done(value, is_replay=True) if failure is None else Failed(failure)
             case Kind.FENCED:
                 return Dropped()  # it has run, and another run followed it
+            case Kind.CONFLICT if _gave_way(message, policy):
+                return Dropped()  # its arguments have run or were replaced, and newer ones came after them
             case Kind.CONFLICT:
                 error = KeyConflictError(message.digest)
                 self.guard.refuse(message, error)
@@ -126,7 +135,21 @@ class Executor:
             raise
         return self._put_off(task, policy, run, wait_ms) if wait_ms else self._run(task, policy, run)
 
-    def _run(self, task: AnyTask, policy: Once, run: Run) -> Disposition:
+    def settle(self, run: Run) -> None:
+        """What follows when the end of a run, which was left for later, is written."""
+        self._publish_following(run.following)
+        if run.answer is None or run.answer.kind is not Kind.OK:
+            self._fenced(self.tasks.get(run.message.task), run)
+
+    def give_back(self, run: Run) -> None:
+        """End a run whose function was not called, and whose message is put back on its queue by the caller."""
+        self.guard.release(run, self.tasks.get(run.message.task).policy)
+
+    def pass_over(self, run: Run) -> None:
+        """End a run whose function was not called, and whose message is gone: the record is as if none had begun."""
+        self.guard.put_off(run, self.tasks.get(run.message.task).policy, QUEUE_WAIT_MS)
+
+    def _run(self, task: AnyTask, policy: Once, run: Run, later: Later | None = None) -> Disposition:
         try:
             run.check()  # it may have waited at the gate
             value = self._called(task, run)
@@ -141,7 +164,9 @@ class Executor:
         except BaseException:
             self._put_back(policy, run)
             raise
-        if not self.guard.complete(run, policy, outcome):
+        if later is not None:
+            later(self.guard.ending(run, policy, outcome))
+        elif not self.guard.complete(run, policy, outcome):
             return self._fenced(task, run)
         return Done(value)
 
@@ -246,6 +271,12 @@ class Executor:
                 return Failed(envelope.failure_of(exc), exc)
             self._publish(message.retried(message.retries + 1), delay_ms)
             return Retrying(exc, delay_ms)
+
+
+def _gave_way(message: Message, policy: Once) -> bool:
+    # With these policies only the producer makes such an id, and it publishes nothing that the record did not take.
+    is_producers = message.id.startswith(f"{message.digest}-") and not message.options
+    return policy.on_duplicate in REPLACING and is_producers
 
 
 def _delay_ms(task: AnyTask, retries: int, error: BaseException) -> int | None:

@@ -7,13 +7,16 @@ from queues.handle import Decision
 from queues.idempotency import machine
 from queues.idempotency.state import Admit, Begin, Kind, Record, State
 from queues.inspection import Work, cut
+from queues.stores.redis_waits import RateWait, SlotWait
 
 ASSUMED_MS = 30_000
 MAX_LOST = 3
 """The default of `Once.max_lost`: a record does not tell its task's own."""
+MANY_HOLDERS = 5
 
 NO_RECORD = (
     "It never was accepted here: its id is mistyped, or its submission raised an error.",
+    "It repeated work that was accepted under another id, as a second message of an app of your own does.",
     "Its outcome expired: an outcome is kept for the task's `ttl`, an hour by default.",
     "Its records are elsewhere: in another Redis, in another database of it, or under another prefix.",
     "Redis lost it: it evicts keys, or it was restarted without an append-only file. `queues doctor` tells.",
@@ -40,7 +43,7 @@ def duplicate(record: Record, now_ms: int) -> Foretold:
         case Kind.ADMITTED:
             return Foretold(
                 Decision.EXECUTED.value,
-                "the stored failure answers its own message only: the work would be published and run anew",
+                "the failure, or its time that is over, ends its own message only: the work would be run anew",
             )
         case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
             return Foretold(
@@ -116,6 +119,8 @@ def _now(work: Work) -> list[str]:
     match r.state:
         case State.QUEUED if r.until_ms > now_ms:
             return [f"It must not begin for another {duration(r.until_ms - now_ms)}.", *_held(r)]
+        case State.QUEUED if r.token and not r.follows:
+            return ["A worker began it and gave it back, no attempt counted; its message comes again."]
         case State.QUEUED:
             return ["It waits in its queue; no worker has begun it."]
         case State.RUNNING if work.has_live_lease:
@@ -133,6 +138,24 @@ def _now(work: Work) -> list[str]:
             return [f"Attempt {work.attempt + 1} was due {ago(now_ms, r.until_ms)}."]
         case _:
             return [_ending(work)]
+
+
+def limited(limit: RateWait | SlotWait) -> str:
+    """What work waits for that its task's limits keep from beginning."""
+    match limit:
+        case RateWait():
+            when = f"in {duration(limit.in_ms)}" if limit.in_ms > 0 else f"{duration(-limit.in_ms)} ago"
+            return (
+                f"It waits for its turn under its task's rate_limit: its place is {when}, with {limit.ahead} before it."
+            )
+        case SlotWait():
+            holders = ", ".join(limit.holders[:MANY_HOLDERS]) or "nobody now"
+            more = f" and {len(limit.holders) - MANY_HOLDERS} more" if len(limit.holders) > MANY_HOLDERS else ""
+            others = limit.waiting - 1
+            return (
+                f"It waits for a slot of its task's concurrency limit, with {others} others: "
+                f"the work of these keys has them: {holders}{more}."
+            )
 
 
 def _held(record: Record) -> list[str]:

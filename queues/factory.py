@@ -16,7 +16,7 @@ from queues.observer import Observer
 from queues.observers.environment import observer_for
 from queues.producer import Producer
 from queues.settings import Settings
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 if TYPE_CHECKING:
     from queues.backends.celery import CeleryBackend
@@ -76,7 +76,7 @@ def _memory(tasks: Tasks, settings: Settings, clock: Clock, observer: Observer) 
     stopping = threading.Event()
     store, backend = MemoryStore(clock), MemoryBackend(clock)
     async_store = AsyncMemoryStore(store)
-    guard = Guard.over(store, clock, stopping, observer, letter_ms=settings.letter_ms)
+    guard = Guard(store, clock, stopping, observer, letter_ms=settings.letter_ms)
     executor = Executor(tasks, guard, backend.publish)
     recovery = Recovery(store, tasks, "memory", backend.publish, backend.is_ours, observer, clock)
     backend.serve(executor, recovery)
@@ -93,7 +93,7 @@ def _with_redis(tasks: Tasks, settings: Settings, clock: Clock, observer: Observ
     store = RedisStore(settings.redis_url, prefix=settings.prefix)
     async_store = async_redis_store(settings.redis_url, prefix=settings.prefix)
     backend = _backend(tasks, settings, stopping, options)
-    guard = Guard.over(store, clock, stopping, observer, backend.name, settings.letter_ms)
+    guard = Guard(store, clock, stopping, observer, backend.name, settings.letter_ms)
     executor = Executor(tasks, guard, backend.publish, backend.failures)
     recovery = Recovery(store, tasks, backend.name, backend.publish, backend.is_ours, observer)
     access = Access(store, async_store, clock, backend.pause)

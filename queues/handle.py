@@ -48,12 +48,16 @@ class Status:
     """The work as the store shows it at one moment.
 
     Args:
+        id: of the message that stands for the work.
+        key: the digest that names the work.
         attempt: the number of the current or last attempt; 0 before the first.
         lost: workers that died while running it since the last run that ended by itself.
         retry_in_ms: until the next attempt is due, while waiting for it; else None.
         due_in_ms: until queued work may begin, while that is known: it is delayed for more than a minute, or debounced.
         lease_ends_ms: when the running worker's lease ends, on the store's clock; else None.
         token: the last fencing token; 0 before the first run.
+        created_ms, finished_ms: when it was asked for and when it ended, on the store's clock; 0 and None where it
+            was, or has, not.
     """
 
     id: str
@@ -95,20 +99,31 @@ class Access:
 
 
 class Handle:
-    """The work of one submission.
+    """The work of one submission. What asks the store raises StoreUnavailableError when it does not answer.
 
     Args:
         id: of the message that stands for the work; of the first one, where this submission joined it.
         key: the digest that names the work.
         decision: what came of the submission; EXECUTED for a handle made from an id.
+        answer: the result of a submission that was skipped.
+        outcome: the stored one, where the submission was answered by it; `result` asks nobody then.
     """
 
-    def __init__(self, access: Access, id: str, key: str, decision: Decision, answer: Any = None) -> None:  # noqa: A002 - the public name
+    def __init__(
+        self,
+        access: Access,
+        id: str,  # noqa: A002 - the public name
+        key: str,
+        decision: Decision,
+        answer: Any = None,
+        outcome: bytes = b"",
+    ) -> None:
         self.id = id
         self.key = key
         self.decision = decision
         self._access = access
         self._answer = answer
+        self._outcome = outcome
 
     def __repr__(self) -> str:
         return f"<Handle {self.id} {self.decision.value}>"
@@ -139,6 +154,8 @@ class Handle:
         """
         if self.decision is Decision.SKIPPED:
             return self._answer
+        if self._outcome:
+            return _opened(self._outcome)
         clock, poll_ms = self._access.clock, FIRST_POLL_MS
         deadline_ms = clock.monotonic_ms() + round(timeout * 1000)
         while not (status := self.status()).is_final:
@@ -153,6 +170,8 @@ class Handle:
         """As `result`, without blocking the event loop."""
         if self.decision is Decision.SKIPPED:
             return self._answer
+        if self._outcome:
+            return _opened(self._outcome)
         clock, poll_ms = self._access.clock, FIRST_POLL_MS
         deadline_ms = clock.monotonic_ms() + round(timeout * 1000)
         while not (status := await self.status_async()).is_final:
@@ -232,6 +251,13 @@ def explained(status: Status, decision: Decision) -> str:
     if status.is_cancel_asked:
         lines.append("It was asked to stop.")
     return "\n".join(lines)
+
+
+def _opened(outcome: bytes) -> Any:
+    value, failure = envelope.opened(outcome)
+    if failure is not None:
+        raise TaskFailedError(failure)
+    return value
 
 
 def _outcome(status: Status) -> Any:

@@ -14,6 +14,7 @@ from queues.idempotency.state import Record, State
 from queues.idempotency.store import WorkerInfo
 from queues.message import MANUAL, Message
 from queues.stores.redis_listing import BATCH, Found, RedisListing
+from queues.stores.redis_waits import RateWait, SlotWait
 
 MAX_VALUE_CHARS = 120
 MAX_ARGUMENTS_CHARS = 1_000
@@ -107,6 +108,7 @@ class Work:
             "lease_ends_ms": r.until_ms if r.state is State.RUNNING else None,
             "retry_due_ms": r.until_ms if r.state is State.WAITING else None,
             "due_ms": r.until_ms or None if r.state is State.QUEUED else None,
+            "begin_by_ms": r.begin_by_ms or None,
             "help_at_ms": r.help_at_ms if r.state.is_live else None,
             "created_ms": r.created_ms,
             "begun_ms": self.begun_ms,
@@ -208,6 +210,13 @@ class Inspector:
         counts.overdue = sum(help_at_ms <= now_ms for help_at_ms in live.values())
         counts.is_cut = self.listing.is_cut
         return counts
+
+    def limit_of(self, work: Work) -> RateWait | SlotWait | None:
+        """The limit of its task that queued work waits for; None when it waits for none."""
+        if work.message is None or work.record.state is not State.QUEUED or not work.record.token:
+            return None  # only a worker that began it knows of a limit
+        waits, task = self.listing.waits, work.message.task
+        return waits.rate(task, work.record.owner, work.now_ms) or waits.slot(task, work.digest)
 
     def workers(self) -> list[WorkerInfo]:
         """The workers that were seen lately."""

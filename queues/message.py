@@ -1,13 +1,16 @@
 """One request to run a task, as it travels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from queues import codec
 from queues.errors import InvalidMessageError, PayloadTooLargeError
+from queues.lean import lean, nothing
 
+Texts = tuple[str, str]
+EncodedTexts = tuple[bytes, bytes]
 VERSION = 1
 MANUAL, UNGUARDED = "manual", "unguarded"
 """Options of no backend: a lock that a program took itself; a message of a task system's own task. Recovery publishes
@@ -16,7 +19,7 @@ TRACE_HEADERS = ("traceparent", "tracestate")
 MAX_TRACE_LENGTH = 512
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Message:
     """A request to run `task`; immutable.
 
@@ -29,6 +32,7 @@ class Message:
         created_ms: on the producer's clock.
         options: what only one backend understands, as plain JSON, under that backend's name; such a message is
             published again by that backend only.
+        begin_by_ms: when it expires unless it has begun, in ms since the Unix epoch; 0 for never.
         trace: the trace that it belongs to, as the headers of W3C Trace Context; nothing decides by it.
     """
 
@@ -37,17 +41,18 @@ class Message:
     queue: str
     digest: str
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = field(default_factory=nothing)
     fingerprint: str = ""
     retries: int = 0
     priority: int = 5
     created_ms: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-    trace: Mapping[str, str] = field(default_factory=dict)
-    _texts: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+    options: Mapping[str, Any] = field(default_factory=nothing)
+    trace: Mapping[str, str] = field(default_factory=nothing)
+    begin_by_ms: int = 0
+    _texts: Texts | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
-    def texts(self) -> tuple[str, str]:
+    def texts(self) -> Texts:
         """The arguments and the keyword arguments as `codec.text`; written once, for the record and for the queue.
 
         Raises:
@@ -55,9 +60,15 @@ class Message:
         """
         texts = self._texts
         if texts is None:
-            texts = (codec.text(self.args), codec.text(self.kwargs))
+            texts = texts_of(self.args, self.kwargs)
             object.__setattr__(self, "_texts", texts)
         return texts
+
+    def with_texts(self, texts: Texts) -> "Message":
+        """The same request, of whose arguments the texts are these."""
+        message = replace(self)
+        object.__setattr__(message, "_texts", texts)
+        return message
 
     def retried(self, retries: int) -> "Message":
         """The message of a later attempt."""
@@ -89,23 +100,29 @@ class Message:
     def _text(self) -> str:
         # What is empty is left out. A third of the time that an encoder takes, which is told everything anew.
         args, kwargs = self.texts
-        parts = [
-            f'{{"v":{VERSION},"id":{quoted(self.id)},"task":{quoted(self.task)}',
-            f',"queue":{quoted(self.queue)},"key":{quoted(self.digest)}',
-        ]
+        text = (
+            f'{{"v":{VERSION},"id":{quoted(self.id)},"task":{quoted(self.task)}'
+            f',"queue":{quoted(self.queue)},"key":{quoted(self.digest)}'
+        )
         if self.args:
-            parts.append(f',"args":{args}')
+            text += f',"args":{args}'
         if self.kwargs:
-            parts.append(f',"kwargs":{kwargs}')
+            text += f',"kwargs":{kwargs}'
         if self.fingerprint:
-            parts.append(f',"fingerprint":{quoted(self.fingerprint)}')
-        for name, number in (("retries", self.retries), ("priority", self.priority), ("created", self.created_ms)):
-            if number:
-                parts.append(f',"{name}":{number}')
-        for name, mapping in (("options", self.options), ("trace", self.trace)):
-            if mapping:
-                parts.append(f',"{name}":{codec.text(mapping)}')
-        return "".join(parts) + "}"
+            text += f',"fingerprint":{quoted(self.fingerprint)}'
+        if self.retries:
+            text += f',"retries":{self.retries}'
+        if self.priority:
+            text += f',"priority":{self.priority}'
+        if self.created_ms:
+            text += f',"created":{self.created_ms}'
+        if self.begin_by_ms:
+            text += f',"begin_by":{self.begin_by_ms}'
+        if self.options:
+            text += f',"options":{codec.text(self.options)}'
+        if self.trace:
+            text += f',"trace":{codec.text(self.trace)}'
+        return text + "}"
 
     @classmethod
     def decoded(cls, data: bytes) -> "Message":
@@ -135,10 +152,20 @@ class Message:
                 created_ms=int(content.get("created", 0)),
                 options=dict(content.get("options", {})),
                 trace=trace_of(content.get("trace")),
+                begin_by_ms=int(content.get("begin_by", 0)),
             )
         except (KeyError, TypeError, ValueError) as exc:
             msg = f"a message with a part missing or malformed: {exc!r}"
             raise InvalidMessageError(msg) from exc
+
+
+def texts_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Texts:
+    """The arguments and the keyword arguments as `codec.text`.
+
+    Raises:
+        UnencodableError: an argument has no exact encoding.
+    """
+    return codec.text(args), codec.text(kwargs) if kwargs else "{}"
 
 
 def trace_of(content: object) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from queues.errors import InvalidOptionError
@@ -12,7 +13,7 @@ REPLACING = frozenset({"replace", "keep_last", "debounce"})
 """Policies under which newer arguments of the same key are no conflict."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Once:
     """How a task is kept to one effect.
 
@@ -37,6 +38,9 @@ class Once:
             message is acked; so that a failover forgets neither. A submission that they do not confirm within a second
             raises NotReplicatedError and may be repeated; a worker keeps an outcome, and takes no other message, until
             they do. Redis's WAIT is no consensus: a failover to a replica that was not among them still forgets.
+        near_cache: seconds for which a process that was answered by the stored result of completed work answers `send`
+            with it again without asking Redis. So long it may still answer after the result expired or was released.
+            0 always asks. Not where newer arguments take the place of a result (`replace`, `keep_last`, `debounce`).
 
     Raises:
         InvalidOptionError: a number out of its range.
@@ -54,6 +58,7 @@ class Once:
     fail_open: bool = False
     replicas: int = 0
     quiet: float = 0.0
+    near_cache: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
@@ -65,6 +70,13 @@ class Once:
         if self.on_duplicate not in get_args(OnDuplicate):
             msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"
             raise InvalidOptionError(msg)
+        if not 0 <= self.near_cache <= self.ttl:
+            msg = f"near_cache={self.near_cache!r}: seconds, from 0 to ttl={self.ttl!r}"
+            raise InvalidOptionError(msg)
+        if self.near_cache and self.on_duplicate in REPLACING:
+            # Other arguments take an outcome's place there, and the same ones again then ask for a run.
+            msg = f"near_cache={self.near_cache!r}: not with on_duplicate={self.on_duplicate!r}"
+            raise InvalidOptionError(msg)
         if (self.quiet > 0) != (self.on_duplicate == "debounce"):
             msg = f"quiet={self.quiet!r}: seconds above 0 with on_duplicate='debounce', and 0 with any other"
             raise InvalidOptionError(msg)
@@ -75,22 +87,27 @@ class Once:
             return self.cache_failures
         return isinstance(error, self.cache_failures)
 
-    @property
+    @cached_property
     def ttl_ms(self) -> int:
         """`ttl` in ms."""
         return round(self.ttl * 1000)
 
-    @property
+    @cached_property
     def lease_ms(self) -> int:
         """`lease` in ms."""
         return round(self.lease * 1000)
 
-    @property
+    @cached_property
     def quiet_ms(self) -> int:
         """`quiet` in ms."""
         return round(self.quiet * 1000)
 
-    @property
+    @cached_property
+    def near_cache_ms(self) -> int:
+        """`near_cache` in ms."""
+        return round(self.near_cache * 1000)
+
+    @cached_property
     def lock_ttl_ms(self) -> int:
         """`lock_ttl` in ms."""
         return round(self.lock_ttl * 1000)

@@ -9,7 +9,7 @@ import logging
 from queues.errors import BrokerUnavailableError, QueueError, StoreUnavailableError
 from queues.idempotency.store import Store
 from queues.schedule import Schedule
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ handlers: that is where Celery's child processes run their tasks.
 Source: PEP 475, "Retry system calls failing with EINTR".
 """
 
+import os
 import signal
 import threading
 import time
@@ -16,12 +17,17 @@ from types import FrameType
 WAKE = getattr(signal, "SIGURG", None)
 """It does nothing by default, and only out-of-band data of sockets use it; None where there are no such signals."""
 PAUSES_S = (0.0, 0.01, 0.1, 1.0)
+_prepared: set[int] = set()
+"""Processes that have the handler: to ask Python for one takes as long as to read a message."""
 
 
 def prepare() -> None:
     """Let `wake` reach this thread, if it is the main thread and the program has no use for the signal itself."""
-    if WAKE is not None and _is_main(threading.get_ident()) and signal.getsignal(WAKE) is signal.SIG_DFL:
+    if WAKE is None or not _is_main(threading.get_ident()) or os.getpid() in _prepared:
+        return
+    if signal.getsignal(WAKE) is signal.SIG_DFL:
         signal.signal(WAKE, _woken)
+        _prepared.add(os.getpid())
 
 
 def wake(thread_id: int, is_needed: Callable[[], bool]) -> None:

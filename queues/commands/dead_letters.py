@@ -22,7 +22,7 @@ from queues.idempotency.recovery import LONGEST_PERIOD_MS
 from queues.inspection import cut, printable, shortened
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import async_redis_store
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 ERROR_CHARS = 60
 CONTENT_CHARS = 4_000

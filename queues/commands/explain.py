@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from queues.commands.session import Exit, Session
-from queues.explanation import NO_RECORD, ago, answer_of, delivery, duplicate, duration, moment, story
+from queues.explanation import NO_RECORD, ago, answer_of, delivery, duplicate, duration, limited, moment, story
 from queues.idempotency.key import explicit_digest
 from queues.idempotency.letters import Letter
 from queues.idempotency.state import State
 from queues.inspection import Inspector, Work, printable, progress
+from queues.stores.redis_waits import RateWait, SlotWait
+
+Limit = RateWait | SlotWait | None
 
 
 def explain(arguments: argparse.Namespace, session: Session) -> int:
@@ -22,12 +25,13 @@ def explain(arguments: argparse.Namespace, session: Session) -> int:
         if work is None:
             return _unknown(arguments, session, digest, inspector)
         letters = _letters(inspector, [text, work.record.owner])
+        limit = inspector.limit_of(work)
     has_args = not arguments.no_args
     if session.terminal.is_json:
         dead = [letter.id for letter in letters]
-        session.terminal.document({**_document(work, text, has_args=has_args), "dead_letters": dead})
+        session.terminal.document({**_document(work, text, limit, has_args=has_args), "dead_letters": dead})
     else:
-        _print(work, text, letters, session, has_args=has_args)
+        _print(work, text, limit, letters, session, has_args=has_args)
     return Exit.DONE
 
 
@@ -60,18 +64,19 @@ def _kept(letter: Letter) -> str:
     return f"There is a dead letter of it: {when}. `queues dead-letters show {letter.id}` tells more."
 
 
-def _document(work: Work, text: str, *, has_args: bool) -> dict[str, object]:
+def _document(work: Work, text: str, limit: Limit, *, has_args: bool) -> dict[str, object]:
     if work.record.state is State.UNKNOWN:
         return {"key": work.digest, "state": State.UNKNOWN.value, "problem": work.problem}
     return {
         **work.as_json(has_args=has_args),
-        "story": [*_other_owner(work, text), *story(work)],
+        "story": [*_other_owner(work, text), *story(work), *_limited(limit)],
+        "limit": None if limit is None else {"kind": limit.kind, **asdict(limit)},
         "duplicate": asdict(duplicate(work.record, work.now_ms)),
         "delivery": asdict(delivery(work.record, work.now_ms)),
     }
 
 
-def _print(work: Work, text: str, letters: Sequence[Letter], session: Session, *, has_args: bool) -> None:
+def _print(work: Work, text: str, limit: Limit, letters: Sequence[Letter], session: Session, *, has_args: bool) -> None:
     terminal = session.terminal
     if work.record.state is State.UNKNOWN:
         terminal.line(f"What lies under the key {work.digest} cannot be read: {work.problem}")
@@ -83,13 +88,15 @@ def _print(work: Work, text: str, letters: Sequence[Letter], session: Session, *
     terminal.fields(_facts(work, has_args=has_args))
     terminal.line()
     terminal.line("What happened")
-    for sentence in [*_other_owner(work, text), *story(work), *map(_kept, letters)]:
+    for sentence in [*_other_owner(work, text), *story(work), *_limited(limit), *map(_kept, letters)]:
         terminal.line(f"  - {sentence}")
     terminal.line()
     terminal.line("What would happen now")
     submitted, delivered = duplicate(work.record, work.now_ms), delivery(work.record, work.now_ms)
     terminal.line(f"  - Submitted: {submitted.decision}; {submitted.why}.")
-    terminal.line(f"  - Delivered: {delivered.decision}; {delivered.why}.")
+    terminal.line(
+        f"  - Delivered: {delivered.decision}; {delivered.why}{', when its limit allows it' * (limit is not None)}."
+    )
 
 
 def _facts(work: Work, *, has_args: bool) -> list[tuple[str, str]]:
@@ -107,6 +114,7 @@ def _facts(work: Work, *, has_args: bool) -> list[tuple[str, str]]:
         ("lease", f"until {moment(r.until_ms)}" if r.state is State.RUNNING else ""),
         ("retry due", moment(r.until_ms) if r.state is State.WAITING else ""),
         ("due", moment(r.until_ms) if r.state is State.QUEUED and r.until_ms else ""),
+        ("begin by", f"{moment(r.begin_by_ms)}, or it expires" if r.begin_by_ms else ""),
         ("progress", _progress_text(said, has_args=has_args) if said is not None else ""),
         ("finished", f"{moment(r.finished_ms)}, {ago(now_ms, r.finished_ms)}" if r.finished_ms else ""),
         ("answer", answer_of(work, has_args=has_args)),
@@ -128,6 +136,10 @@ def _progress_text(said: dict[str, object], *, has_args: bool) -> str:
     total = f" of {said['total']}" if said["total"] is not None else ""
     note = f": {said['note']}" if said["note"] and has_args else ""
     return printable(f"{said['done']}{total}{note}")
+
+
+def _limited(limit: Limit) -> list[str]:
+    return [] if limit is None else [limited(limit)]
 
 
 def _other_owner(work: Work, text: str) -> list[str]:

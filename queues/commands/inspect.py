@@ -15,6 +15,7 @@ from queues.idempotency.worker import worker_of
 from queues.inspection import Inspector, Work, printable, progress
 from queues.schedule import Schedule
 
+UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 UNKNOWN_WORKER = "?"
 
 
@@ -26,6 +27,7 @@ def inspect(arguments: argparse.Namespace, session: Session) -> int:
         now_ms = inspector.listing.now_ms()
         running = _running(inspector)
         document: dict[str, Any] = {"now_ms": now_ms, "workers": _workers(inspector, running)}
+        document["dead_letters"] = inspector.letters.totals().kept
         if queue is not None:
             document["backend"] = queue.backend.name
             document |= _depths(queue)
@@ -86,8 +88,21 @@ def _schedules(queue: Queue) -> list[dict[str, Any]]:
 
 
 def _when(schedule: Schedule) -> str:
-    is_interval = isinstance(schedule.when, timedelta)
-    return f"every {schedule.when}" if is_interval else f"{schedule.when} {schedule.timezone}"
+    if isinstance(schedule.when, timedelta):
+        return f"every {_interval(schedule.when)}"
+    return f"{schedule.when} {schedule.timezone}"
+
+
+def _interval(length: timedelta) -> str:
+    """In full, with the units that it has: `1 d`, `1 h 30 min`, `2.5 s`."""
+    parts = []
+    for name, unit in UNITS:
+        whole, length = divmod(length, unit)
+        if whole:
+            parts.append(f"{whole} {name}")
+    if length:
+        parts.append(f"{length.total_seconds():g} s")
+    return " ".join(parts)
 
 
 def _print(session: Session, document: dict[str, Any], running: dict[str, list[Work]], now_ms: int) -> None:
@@ -103,6 +118,8 @@ def _print(session: Session, document: dict[str, Any], running: dict[str, list[W
         terminal.table(("WORKER", "TASK", "ID", "RUNS FOR", "PROGRESS"), rows)
     else:
         terminal.line(f"No worker was seen in the last half minute in {session.place}, and nothing runs.")
+    if document["dead_letters"]:
+        terminal.line(f"dead letters: {document['dead_letters']}; `queues dead-letters list` shows them")
     if "queues" in document:
         terminal.line()
         depths = [(printable(d["queue"]), str(d["waiting"]), str(d["delayed"])) for d in document["queues"]]

@@ -27,7 +27,7 @@ def migrate(arguments: argparse.Namespace, session: Session) -> int:
         both.records.inspector() as inspector,
         _stopping(arguments.timeout) as (stopping, is_interrupted),
     ):
-        told.workers(inspector)
+        told.workers(inspector, is_moving=arguments.move)
         migration = Migration(
             both.source,
             both.target.backend,
@@ -50,18 +50,28 @@ class _Told:
         self._source = source
         self._target = target
         self._next_s = time.monotonic() + TELL_EVERY_S
+        self._last = ""
 
-    def workers(self, inspector: Inspector) -> None:
-        """Say it when nothing would run what is moved."""
-        if not any(worker.backend == self._target for worker in inspector.workers()):
+    def workers(self, inspector: Inspector, *, is_moving: bool) -> None:
+        """Say it when nothing would run what is there, or what is moved."""
+        seen = {worker.backend for worker in inspector.workers()}
+        if self._target not in seen:
             self._line(f"No worker of {self._target} was seen in the last half minute: what goes there waits for one.")
+        if self._source not in seen and not is_moving:
+            self._line(
+                f"No worker of {self._source} was seen in the last half minute: what is queued there waits for one. "
+                f"--move takes it to {self._target}."
+            )
 
     def progress(self, tally: Tally) -> None:
         """Say how far it is, every now and then."""
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + TELL_EVERY_S
             held = "" if tally.held is None else f", {tally.held} held by its workers"
-            self._line(f"{tally.moved} moved; {tally.queued} queued on {self._source}{held}")
+            told = f"{tally.moved} moved; {tally.queued} queued on {self._source}{held}"
+            if told != self._last:
+                self._last = told
+                self._line(told)
 
     def end(self, tally: Tally, *, is_dry_run: bool, is_interrupted: bool) -> None:
         """Say what came of it; the last line is for programs too."""

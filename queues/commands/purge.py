@@ -10,7 +10,7 @@ from queues.doctor.application import queue_of
 from queues.errors import InvalidOptionError
 from queues.inspection import printable
 from queues.purge import Purge
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 
 def purge(arguments: argparse.Namespace, session: Session) -> int:
@@ -30,10 +30,14 @@ def purge(arguments: argparse.Namespace, session: Session) -> int:
         try:
             purge_ = Purge(queue.store, queued, is_meant)
             counts = Counter(printable(work.task or "?") for work in purge_.meant(inspector))
-            plan = [f"{count} of {task}" for task, count in sorted(counts.items())] or ["No task is queued."]
-            plan.append("Each ends as cancelled, and its message is removed. What runs goes on.")
+            plan = [f"{count} of {task}" for task, count in sorted(counts.items())]
             if arguments.dry_run:
-                return tell(session, Exit.DONE, "unchanged", " ".join([*plan[:-1], "Nothing was changed."]))
+                found = f"{', '.join(plan)} would end as cancelled." if plan else "No task is queued."
+                return tell(session, Exit.DONE, "unchanged", f"{found} Nothing was changed.")
+            if plan:
+                plan.append("Each ends as cancelled, and its message is removed. What runs goes on.")
+            else:
+                plan.append("No task is queued. Messages that ended work left behind are removed.")
             if not is_agreed(session, plan, yes=arguments.yes):
                 return Exit.REFUSED
             purge_.by_messages()

@@ -11,6 +11,12 @@ from queues.errors import InvalidOptionError
 from queues.task import AnyTask
 
 DEFAULT_NAME = "queue"
+EXPECTED = "what `connect` returned is expected here, whose messages mean the same on either backend"
+EXAMINE = "`queues doctor` examines it, `queues cancel ID` ends a task of it"
+OF_ITS_OWN = {
+    "celery": f"a Celery app of its own: {EXAMINE}, `celery purge` empties its queues",
+    "dramatiq": f"a Dramatiq broker of its own: {EXAMINE}, `broker.flush_all()` empties its queues",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def loaded(text: str) -> Application:
     Raises:
         InvalidOptionError: it cannot be imported, or is none of these.
     """
-    found = _imported(text)
+    found = imported(text)
     application = _application(found)
     if application is None:
         msg = f"{text!r} is a {type(found).__name__}: a connected Queue, a Celery app or a Dramatiq broker is expected"
@@ -60,14 +66,20 @@ def queue_of(text: str) -> Queue:
     Raises:
         InvalidOptionError: it cannot be imported, or is no Queue.
     """
-    found = _imported(text)
+    found = imported(text)
     if not isinstance(found, Queue):
-        msg = f"{text!r} is a {type(found).__name__}: what `connect` returned is expected"
-        raise InvalidOptionError(msg)
+        raise InvalidOptionError(
+            f"{text!r} is {OF_ITS_OWN.get(_system(found), f'a {type(found).__name__}')}; {EXPECTED}"
+        )
     return found
 
 
-def _imported(text: str) -> Any:
+def imported(text: str) -> Any:
+    """What `MODULE:NAME` names; the module is imported, from the working directory too.
+
+    Raises:
+        InvalidOptionError: it cannot be.
+    """
     module_name, _, name = text.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -85,11 +97,20 @@ def _application(found: Any) -> Application | None:
     if isinstance(found, Queue):
         native = getattr(found.backend, "app", None) or getattr(found.backend, "broker", None)
         return _with_store(found.backend.name, tuple(found.tasks), native, found.store)
+    match _system(found):
+        case "celery":
+            return _of_celery(found)
+        case "dramatiq":
+            return _of_dramatiq(found)
+        case _:
+            return None
+
+
+def _system(found: Any) -> str:
+    """Whose own application it is; empty for anything else."""
     if hasattr(found, "conf") and hasattr(found, "amqp"):
-        return _of_celery(found)
-    if hasattr(found, "actors") and hasattr(found, "middleware"):
-        return _of_dramatiq(found)
-    return None
+        return "celery"
+    return "dramatiq" if hasattr(found, "actors") and hasattr(found, "middleware") else ""
 
 
 def _of_celery(app: Any) -> Application:

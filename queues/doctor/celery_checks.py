@@ -9,6 +9,8 @@ from queues.doctor.finding import Finding, Severity, good
 from queues.doctor.task_checks import named
 from queues.explanation import duration
 from queues.idempotency.machine import HOLD_AFTER_MS
+from queues.kombu_url import from_kombu
+from queues.stores import redis_server
 from queues.task import AnyTask
 
 VISIBILITY_TIMEOUT_S = 3_600
@@ -38,6 +40,20 @@ def broker_url(app: Any) -> str:
     """The app's broker; several URLs of one cluster are joined by semicolons."""
     url = app.conf.broker_write_url
     return ";".join(url) if isinstance(url, (list, tuple)) else str(url or "")
+
+
+def redis_url(app: Any) -> str:
+    """The Redis that is the broker, as a URL of this library; empty for another broker."""
+    return from_kombu(broker_url(app), app.conf.broker_transport_options or {}) or ""
+
+
+def redis_facts(app: Any) -> list[redis_server.ServerFacts]:
+    """What the Redis that is the broker says of itself; behind sentinels, the master that they name now.
+
+    Raises:
+        InvalidOptionError, StoreUnavailableError: it cannot be asked.
+    """
+    return redis_server.seen(redis_url(app))
 
 
 def reach(app: Any) -> None:

@@ -9,6 +9,7 @@ from queues.doctor.application import Application
 from queues.doctor.finding import Finding, Severity, good
 from queues.doctor.task_checks import named
 from queues.explanation import duration
+from queues.stores.redis_server import ServerFacts, seen_by
 
 
 def dramatiq_findings(application: Application) -> Iterator[Finding]:
@@ -26,14 +27,33 @@ def broker_url(broker: Any) -> str:
     client = getattr(broker, "client", None)
     if client is None:
         return ""
-    options = client.connection_pool.connection_kwargs
+    pool = client.connection_pool
+    options = pool.connection_kwargs
     user, password = (quote(str(options.get(name) or ""), safe="") for name in ("username", "password"))
     login = f"{user}:{password}@" if password else ""
+    scheme = "rediss" if "SSL" in pool.connection_class.__name__ else "redis"
+    if hasattr(pool, "sentinel_manager"):
+        sentinels = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
+        hosts = ",".join(f"{at['host']}:{at['port']}" for at in sentinels)
+        return f"{scheme}+sentinel://{login}{hosts}/{quote(pool.service_name, safe='')}/{options.get('db') or 0}"
     if options.get("path"):
         return f"unix://{login}{options['path']}?db={options.get('db') or 0}"
-    scheme = "rediss" if "SSL" in client.connection_pool.connection_class.__name__ else "redis"
     host, port = options.get("host", "127.0.0.1"), options.get("port", 6379)
     return f"{scheme}://{login}{host}:{port}/{options.get('db') or 0}"
+
+
+def redis_url(broker: Any) -> str:
+    """As `broker_url`, which is empty for a broker that is no Redis."""
+    return broker_url(broker)
+
+
+def redis_facts(broker: Any) -> list[ServerFacts]:
+    """What the Redis that is the broker says of itself, to the broker's own client: it knows the master, and the TLS.
+
+    Raises:
+        StoreUnavailableError: it cannot be asked.
+    """
+    return seen_by(broker.client)
 
 
 def reach(broker: Any) -> None:

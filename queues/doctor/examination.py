@@ -53,7 +53,7 @@ def _backend_findings(application: Application, redis_url: str) -> Iterator[Find
     reached = _reached(application, url)
     yield reached
     if reached.severity is Severity.GOOD:
-        yield from _broker_server(url, redis_url)
+        yield from _broker_server(application, module.redis_url(application.native), redis_url)
     if is_celery:
         yield from celery_checks.celery_findings(application)
     else:
@@ -74,11 +74,12 @@ def _reached(application: Application, url: str) -> Finding:
     return good("broker", f"{place} answers")
 
 
-def _broker_server(url: str, redis_url: str) -> Iterator[Finding]:
+def _broker_server(application: Application, url: str, redis_url: str) -> Iterator[Finding]:
     if not is_redis_url(url) or is_same_redis(url, redis_url):
         return
+    facts = celery_checks.redis_facts if application.backend == "celery" else dramatiq_checks.redis_facts
     try:
-        servers = seen(url)
+        servers = facts(application.native)
     except (InvalidOptionError, StoreUnavailableError) as exc:
         yield Finding(
             "broker-server", Severity.UNSEEN, f"the broker's Redis cannot be asked: {redacted(str(exc), [url])}"

@@ -7,8 +7,8 @@ reach the store would silently let the task run.
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from queues.clock import Clock
@@ -38,11 +38,25 @@ from queues.run import Run
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Begun = tuple[Answer, Run | None]
 
 FIRST_PAUSE_MS = 50
 LONGEST_PAUSE_MS = 2_000
-STOPPING_PATIENCE_S = 5.0
+STOPPING_PATIENCE_MS = 5_000
 """A worker that is told to stop while no server answers waits this much longer, to give its work back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a run that is still to be written.
+
+    Args:
+        run_ms: how long the run took.
+    """
+
+    run: Run
+    operation: Operation
+    run_ms: int
 
 
 class Guard:
@@ -52,47 +66,74 @@ class Guard:
         stopping: set when the process is about to end; nothing is waited for then.
         backend: whose worker runs the tasks, for those who look at the records.
         letter_ms: how long dead letters are kept; 0 keeps none.
+        heartbeat: renews the leases; None makes one.
     """
 
     def __init__(
         self,
         store: Store,
-        heartbeat: HeartbeatThread,
         clock: Clock,
         stopping: threading.Event,
         observer: Observer | None = None,
         backend: str = "",
         letter_ms: int = LETTER_TTL_MS,
+        heartbeat: HeartbeatThread | None = None,
     ) -> None:
         self.store = store
-        self.observer = observer or Observer()
-        self.stopping = stopping
-        self._backend = backend
         self.clock = clock
+        self.stopping = stopping
+        self.observer = observer or Observer()
         self.letter_ms = letter_ms
-        self._heartbeat = heartbeat
+        self._backend = backend
+        self._heartbeat = heartbeat or HeartbeatThread(store, clock, observer)
 
-    @classmethod
-    def over(
-        cls,
-        store: Store,
-        clock: Clock,
-        stopping: threading.Event,
-        observer: Observer | None = None,
-        backend: str = "",
-        letter_ms: int = LETTER_TTL_MS,
-    ) -> "Guard":
-        """A guard with a heartbeat of its own."""
-        return cls(store, HeartbeatThread(store, clock, observer), clock, stopping, observer, backend, letter_ms)
-
-    def begin(self, message: Message, policy: Once) -> tuple[Answer, Run | None]:
+    def begin(self, message: Message, policy: Once) -> Begun:
         """Ask for the right to run; a run whose lease is renewed from now on, when it is given.
 
         Raises:
             StoreUnavailableError: nothing is known, so the task must not run.
         """
         begun_ms = self.clock.monotonic_ms()
-        request = Begin(
+        answer = self.store.apply(message.digest, self._begin(message, policy))
+        return self._begun(message, policy, answer, begun_ms)
+
+    def begin_many(self, wanted: Sequence[tuple[Message, Once]]) -> list[Begun | StoreUnavailableError]:
+        """As `begin` of each, in one round trip, with an error in the place of what is not known.
+
+        Raises:
+            StoreUnavailableError: nothing is known of any.
+        """
+        begun_ms = self.clock.monotonic_ms()
+        answers = self.store.apply_each([(m.digest, self._begin(m, policy)) for m, policy in wanted])
+        begun: list[Begun | StoreUnavailableError] = []
+        for (message, policy), answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, StoreUnavailableError):
+                begun.append(answer)
+                continue
+            try:
+                begun.append(self._begun(message, policy, answer, begun_ms))
+            except StoreUnavailableError as exc:
+                # Those before it are renewed from now on: whoever asked must know of them.
+                begun.append(exc)
+        return begun
+
+    def may_start(self, run: Run, policy: Once) -> bool:
+        """Whether a run that was begun a while ago may start now; else it is over, and the work is to be begun again.
+
+        A process that was stopped meanwhile, or whose threads did not get to run, has not noticed that its lease ended.
+        """
+        if self.clock.monotonic_ms() - self._heartbeat.renewed_ms(run) <= run.lease_ms // 2:
+            return True
+        try:
+            if self._is_held(run, policy):
+                return True
+        except StoreUnavailableError as exc:
+            logger.warning("%s is begun again: %s", run.message.id, exc)
+        self._heartbeat.forget(run)
+        return False
+
+    def _begin(self, message: Message, policy: Once) -> Begin:
+        return Begin(
             message.fingerprint,
             message.id,
             message.encoded(),
@@ -102,8 +143,10 @@ class Guard:
             max_lost=policy.max_lost,
             ttl_ms=policy.lock_ttl_ms,
             letter_ms=self.letter_ms,
+            begin_by_ms=message.begin_by_ms,
         )
-        answer = self.store.apply(message.digest, request)
+
+    def _begun(self, message: Message, policy: Once, answer: Answer, begun_ms: int) -> Begun:
         if answer.kind is not Kind.RUN:
             return answer, None
         if answer.message:  # its arguments were replaced while it was queued
@@ -141,6 +184,33 @@ class Guard:
     def complete(self, run: Run, policy: Once, outcome: bytes) -> bool:
         """Store the outcome; False when another run has the right, and nothing was written."""
         return self._end(run, Complete(run.token, outcome, policy.ttl_ms, policy.replicas)).kind is Kind.OK
+
+    def ending(self, run: Run, policy: Once, outcome: bytes) -> Ending:
+        """The end of a run, to be written by `end_many`; until then its lease is renewed."""
+        run.is_ending = True
+        run_ms = self.clock.monotonic_ms() - run.begun_ms
+        return Ending(run, Complete(run.token, outcome, policy.ttl_ms, policy.replicas), run_ms)
+
+    def end_many(self, endings: Sequence[Ending]) -> list[Ending]:
+        """Store these outcomes, in one round trip; what the store said is each run's `answer`.
+
+        Returns:
+            Those that the store did not take: they are to be ended again.
+
+        Raises:
+            StoreUnavailableError: the process is stopping, and there is no answer; all may be ended again.
+        """
+        requests = [(ending.run.message.digest, ending.operation) for ending in endings]
+        answers = self.insist(lambda: self.store.apply_each(requests))
+        left: list[Ending] = []
+        for ending, answer in zip(endings, answers, strict=True):
+            if isinstance(answer, StoreUnavailableError):
+                logger.warning("the end of %s is not stored yet: %s", ending.run.message.id, answer)
+                left.append(ending)
+            else:
+                ending.run.answer = answer
+                self._ended(ending.run, ending.operation, ending.run_ms)
+        return left
 
     def wait(self, run: Run, policy: Once, message: Message, delay_ms: int, *, is_held: bool = False) -> Answer:
         """Put the work off; before its next message is published, so that a lost publication is seen.
@@ -195,24 +265,24 @@ class Guard:
             run.answer = answer
             return answer
         finally:
-            is_told, run.is_ended = run.is_ended, True  # a run whose time was over is ended by two threads
-            self._heartbeat.forget(run)
-            if not is_told:
-                self.observer.ended(run, _outcome(operation, run.answer), run_ms)
+            self._ended(run, operation, run_ms)
 
-    def insist(self, step: Callable[[], T], patience_s: float = STOPPING_PATIENCE_S) -> T:
+    def _ended(self, run: Run, operation: Operation, run_ms: int) -> None:
+        is_told, run.is_ended = run.is_ended, True  # a run whose time was over is ended by two threads
+        self._heartbeat.forget(run)
+        if not is_told:
+            self.observer.ended(run, _outcome(operation, run.answer), run_ms)
+
+    def insist(self, step: Callable[[], T]) -> T:
         """The step's answer, asked for again while the store or the broker does not answer.
 
         Without them the worker could do nothing else, and what it has done may still be written: an outcome is
         taken after its lease, as long as nobody else has begun.
 
-        Args:
-            patience_s: how long it is still asked when the process is stopping.
-
         Raises:
             StoreUnavailableError, BrokerUnavailableError: the process is stopping, and there is no answer.
         """
-        pause_ms, patience_ms = FIRST_PAUSE_MS, patience_s * 1000
+        pause_ms, patience_ms = FIRST_PAUSE_MS, STOPPING_PATIENCE_MS
         while True:
             try:
                 return step()

@@ -77,6 +77,11 @@ class HeartbeatThread:
         if watched is not None:
             self._store.standby.forget(watched.standby_number)
 
+    def renewed_ms(self, run: Run) -> int:
+        """When the lease of a run that is watched was last asked for, by the monotonic clock; 0 of any other."""
+        watched = self._watched.get(id(run))
+        return watched.renewed_ms if watched is not None else 0
+
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._changed = threading.Condition()
@@ -132,7 +137,6 @@ class HeartbeatThread:
             if watched.due_ms + run.lease_ms // TRIES_PER_LEASE - watched.renewed_ms >= run.lease_ms:
                 self._give_up(run)
             return
-        watched.renewed_ms = sent_ms
         watched.due_ms = sent_ms + run.lease_ms // BEATS_PER_LEASE
         watched.sent_progress = progress
         if answer.kind is Kind.FENCED:
@@ -140,6 +144,7 @@ class HeartbeatThread:
                 logger.warning("lease of %s lost: token %d is not the last", run.message.id, run.token)
                 self._give_up(run)
             return
+        watched.renewed_ms = sent_ms
         if answer.kind is Kind.CANCELLED:
             run.stop(is_lost=False)
         with self._changed:

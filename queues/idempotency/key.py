@@ -8,8 +8,9 @@ at about 10**24 keys.
 
 import hashlib
 import inspect
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -17,11 +18,17 @@ from typing import Any
 from uuid import UUID
 
 from queues.codec import MAX_DEPTH, simplified, utc_microseconds
-from queues.errors import InvalidArgumentsError, InvalidIdError, UnencodableError
+from queues.errors import InvalidArgumentsError, InvalidIdError, InvalidOptionError, UnencodableError
 
 ALGORITHM = "1"
 DIGEST_HEX = 40
 NONCE_HEX = 12
+NONCES_AT_ONCE = 64
+_nonces: dict[int, list[str]] = {}
+"""Of this process, by its id: a child takes none of its parent's, also of a server in C that runs no hooks at a fork.
+
+Made together: to ask the system for chance at a time costs as much as half a digest.
+"""
 
 
 class Parameters:
@@ -44,6 +51,8 @@ class Parameters:
         if self._is_plain and len(args) <= len(self._positional):
             # An eighth of the time that `inspect` takes, which has the last word on what does not fit.
             given = dict(zip(self._positional, args, strict=False))
+            if len(given) == len(self._names) and not kwargs:
+                return given
             bound = {**self._defaults, **given, **kwargs}
             if bound.keys() == self._names and not (kwargs and given.keys() & kwargs.keys()):
                 return bound
@@ -57,7 +66,12 @@ class Parameters:
 
 def argument_digest(task: str, version: str, scope: str, arguments: Mapping[str, Any]) -> str:
     """The digest of a call that is named by its arguments."""
-    return _digest("arguments", task, version, scope, canonical(dict(arguments)))
+    if scope:
+        return _digest("arguments", task, version, scope, _by_name(arguments))
+    head, texts = _hashed_names(task, version, tuple(arguments))
+    digest = head.copy()
+    digest.update(b"".join([text + _canonical(arguments[name], 1) for name, text in texts]))
+    return digest.hexdigest()[:DIGEST_HEX]
 
 
 def explicit_digest(task: str, version: str, scope: str, key: Any) -> str:
@@ -67,7 +81,7 @@ def explicit_digest(task: str, version: str, scope: str, key: Any) -> str:
 
 def fingerprint(arguments: Mapping[str, Any]) -> str:
     """32 hex digits that tell one set of arguments from another, for work with a key of its own."""
-    return hashlib.sha256(canonical(dict(arguments))).hexdigest()[:32]
+    return hashlib.sha256(_by_name(arguments)).hexdigest()[:32]
 
 
 def unique_digest() -> str:
@@ -77,7 +91,19 @@ def unique_digest() -> str:
 
 def message_id(digest: str) -> str:
     """A new id that carries the digest, so that a record is found from an id alone."""
-    return f"{digest}-{secrets.token_hex(NONCE_HEX // 2)}"
+    return f"{digest}-{nonce()}"
+
+
+def nonce() -> str:
+    """What tells an id from the others of the same digest."""
+    pid = os.getpid()
+    while True:
+        try:
+            return _nonces[pid].pop()
+        except LookupError:
+            text = secrets.token_hex(NONCES_AT_ONCE * NONCE_HEX // 2)
+            _nonces.clear()
+            _nonces[pid] = [text[at : at + NONCE_HEX] for at in range(0, len(text), NONCE_HEX)]
 
 
 def digest_of(text: str) -> str:
@@ -106,19 +132,27 @@ def canonical(value: Any) -> bytes:
     return b"".join(parts)
 
 
-def _write(value: Any, parts: list[bytes], depth: int) -> None:  # noqa: C901 - one arm a type
+def _by_name(arguments: Mapping[str, Any]) -> bytes:
+    """`canonical` of the arguments of a call. Their names, a function's parameters, are written once."""
+    parts = [b"m%d:" % len(arguments)]
+    for name, text in _texts_of(tuple(arguments)):
+        parts += (text, _canonical(arguments[name], 1))
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _texts_of(names: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    texts = [(name, _canonical(name, 1)) for name in names]
+    return sorted(texts, key=lambda each: each[1])
+
+
+def _write(value: Any, parts: list[bytes], depth: int) -> None:
     if depth > MAX_DEPTH:
         msg = f"a value is nested deeper than {MAX_DEPTH}, or contains itself"
         raise UnencodableError(msg)
     kind = type(value)
-    if kind is str:
-        _tagged(b"s", value.encode("utf-8", "surrogatepass"), parts)
-    elif value is None:
-        parts.append(b"n")
-    elif kind is bool:
-        parts.append(b"t" if value else b"f")
-    elif kind is int:
-        _tagged(b"i", _decimal(value), parts)
+    if kind in _SIMPLE:
+        parts.append(_SIMPLE[kind](value))
     elif kind is float:
         _tagged(b"d", repr(value + 0.0).encode(), parts)  # + 0.0 makes -0.0 equal 0.0
     elif kind in (list, tuple):
@@ -126,9 +160,10 @@ def _write(value: Any, parts: list[bytes], depth: int) -> None:  # noqa: C901 - 
         for item in value:
             _write(item, parts, depth + 1)
     elif kind is dict:
-        pairs = sorted((_canonical(key, depth + 1), _canonical(item, depth + 1)) for key, item in value.items())
+        pairs = [(_canonical(key, depth + 1), _canonical(item, depth + 1)) for key, item in value.items()]
         parts.append(b"m%d:" % len(pairs))
-        parts.extend(part for pair in pairs for part in pair)
+        for pair in sorted(pairs):
+            parts += pair
     elif kind in (set, frozenset):
         items = sorted(_canonical(item, depth + 1) for item in value)
         parts.append(b"u%d:" % len(items))
@@ -164,12 +199,27 @@ def _write_scalar(value: Any, parts: list[bytes]) -> bool:
     return True
 
 
-def _decimal(value: int) -> bytes:
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%d:%b" % (len(data), data)
+
+
+def _integer(value: int) -> bytes:
     try:
-        return b"%d" % value
+        data = b"%d" % value
+        return b"i%d:%b" % (len(data), data)
     except ValueError as exc:  # Python's limit of 4,300 digits
         msg = f"an integer of {value.bit_length()} bits cannot be sent"
         raise UnencodableError(msg) from exc
+
+
+_SIMPLE: dict[type, Callable[[Any], bytes]] = {
+    str: _text,
+    int: _integer,
+    bool: lambda value: b"t" if value else b"f",
+    type(None): lambda _: b"n",
+}
+"""What is written without looking into it; the whole of most calls' arguments."""
 
 
 def _exact(value: Decimal) -> str:
@@ -184,6 +234,9 @@ def _exact(value: Decimal) -> str:
 
 
 def _canonical(value: Any, depth: int) -> bytes:
+    simple = _SIMPLE.get(type(value))
+    if simple is not None and depth <= MAX_DEPTH:
+        return simple(value)
     parts: list[bytes] = []
     _write(value, parts, depth)
     return b"".join(parts)
@@ -207,5 +260,25 @@ def _hashed_head(kind: str, task: str, version: str) -> "hashlib._Hash":
     return hashlib.sha256(b"".join(parts))
 
 
+@lru_cache(maxsize=1024)
+def _hashed_names(task: str, version: str, names: tuple[str, ...]) -> tuple["hashlib._Hash", list[tuple[str, bytes]]]:
+    """As `_hashed_head`, with what stands before the first argument's name where there is no scope, as with most."""
+    head = _hashed_head("arguments", task, version).copy()
+    head.update(_canonical("", 0) + b"m%d:" % len(names))
+    return head, _texts_of(names)
+
+
 def _is_hex(text: str) -> bool:
     return all(character in "0123456789abcdef" for character in text)
+
+
+def check_names(task: str, names: Sequence[str], signature: inspect.Signature, option: str = "key") -> None:
+    """Return if an option names parameters of the task.
+
+    Raises:
+        InvalidOptionError: a name that is none, or no names at all.
+    """
+    unknown = [name for name in names if name not in signature.parameters]
+    if unknown or isinstance(names, str) or not names:
+        msg = f"{option}={names!r} of {task}: a sequence of its parameters' names, {', '.join(signature.parameters)}"
+        raise InvalidOptionError(msg)

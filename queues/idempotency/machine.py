@@ -17,6 +17,10 @@ again (`revive`); `letters.py` is the specification of letters.
 Work that is due in a long time is held: it is queued or waiting, and its message is on no queue until it is due. Nobody
 else's message begins it before its own was published, so that what waits for that one is answered too.
 
+Work may have to begin by some time. Queued work that never ran ends then as expired: a failure that is not cached, so
+that a new submission runs. A retry, and what was given back after it had begun, does not expire. Failures with the code
+`expired` or `cancelled` are what somebody asked for: they are no dead letters.
+
 The whole specification stands in this one file, longer than others, so that it can be read at once. The scripts in
 `queues/scripts` are the atomic form of these functions; the memory store is these functions
 under a lock. No function here reads a clock or a network.
@@ -40,6 +44,7 @@ from queues.idempotency.state import (
     Heartbeat,
     Help,
     Kind,
+    Look,
     Operation,
     Record,
     Release,
@@ -53,6 +58,10 @@ DEAD_OUTCOME = (
 )
 CANCELLED_OUTCOME = (
     b'{"error":{"type":"queues.errors.TaskCancelledError","message":"the task was cancelled","code":"cancelled"}}'
+)
+EXPIRED_OUTCOME = (
+    b'{"error":{"type":"queues.errors.TaskExpiredError","message":"it had not begun in time, and will not run",'
+    b'"code":"expired"}}'
 )
 NEXT_WITHIN_MS = 10_000
 """How long a worker may take to publish the run that follows the one it ended."""
@@ -80,6 +89,8 @@ def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  
     match operation:
         case Admit():
             return admit(record, operation, now_ms)
+        case Look():
+            return record, look(record, operation, now_ms)
         case Confirm():
             return confirm(record, operation, now_ms)
         case Begin():
@@ -107,7 +118,7 @@ def apply(record: Record | None, operation: Operation, now_ms: int) -> Result:  
 
 def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
     """Reserve the work, change what is queued, or say who has it or what came of it."""
-    if record is None or _is_spent(record, request.message_id):
+    if record is None or _makes_way(record, request.message_id, now_ms):
         return _reserve(record, request, now_ms)
     is_other = _is_other(record, request)
     if not record.state.is_live:
@@ -126,7 +137,11 @@ def admit(record: Record | None, request: Admit, now_ms: int) -> Result:
         return record, Answer(Kind.CONFLICT, record.owner, record.state)
     if record.help_at_ms <= now_ms:
         return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
-    return record, Answer(Kind.INFLIGHT, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
+    return record, _in_flight(record, now_ms)
+
+
+def _in_flight(record: Record, now_ms: int) -> Answer:
+    return Answer(Kind.INFLIGHT, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
 
 
 def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
@@ -137,8 +152,9 @@ def _reserve(record: Record | None, request: Admit, now_ms: int) -> Result:
         request.message_id,
         token=record.token if record else 0,
         message=request.message,
-        follows=record.owner if record and not _is_spent(record, request.message_id) else "",
+        follows=record.owner if record and not _makes_way(record, request.message_id, now_ms) else "",
         until_ms=now_ms + request.quiet_ms if request.quiet_ms else 0,
+        begin_by_ms=request.begin_by_ms,
         help_at_ms=help_at_ms,
         created_ms=now_ms,
         expires_ms=help_at_ms + request.ttl_ms,
@@ -159,6 +175,7 @@ def _replace(record: Record, request: Admit, now_ms: int) -> Result:
         next_owner="",
         next_fingerprint="",
         until_ms=until_ms,
+        begin_by_ms=request.begin_by_ms,
         help_at_ms=help_at_ms,
         expires_ms=help_at_ms + max(request.ttl_ms, UNPUBLISHED_TTL_MS),
     )
@@ -176,6 +193,17 @@ def _follow(record: Record, request: Admit) -> Result:
     return followed, Answer(Kind.FOLLOWS, request.message_id, record.state)
 
 
+def look(record: Record | None, request: Look, now_ms: int) -> Answer:
+    """What `admit` answers to every message that joins, where it changes nothing; a miss where it might."""
+    if record is None or record.fingerprint != request.fingerprint or _makes_way(record, "", now_ms):
+        return Answer(Kind.MISS)
+    if not record.state.is_live:
+        return _stored(record)
+    if request.is_ended or record.help_at_ms <= now_ms:
+        return Answer(Kind.MISS)
+    return _in_flight(record, now_ms)
+
+
 def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
     """Let the published message wait in its queue; work that went on meanwhile is left alone."""
     if record is None or record.state is not State.QUEUED or record.owner != request.message_id:
@@ -188,8 +216,8 @@ def confirm(record: Record | None, request: Confirm, now_ms: int) -> Result:
 def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
     """Give the right to run, or say why not."""
     if record is None:
-        return _run(None, request, now_ms)
-    if _is_spent(record, request.message_id):
+        return _expire(None, request, now_ms) if _is_late(request, now_ms) else _run(None, request, now_ms)
+    if _makes_way(record, request.message_id, now_ms):
         return _run_anew(record, request, now_ms)
     is_own = record.owner == request.message_id
     if request.message_id == record.follows:
@@ -201,6 +229,10 @@ def begin(record: Record | None, request: Begin, now_ms: int) -> Result:
         return record, _stored(record)
     if record.state is State.RUNNING:
         return _begin_running(record, request, now_ms)
+    # Of a run that followed another, only its own message tells by when it must begin.
+    is_over = _is_late(request, now_ms) and not (record.is_replaced or record.execution)
+    if record.state is State.QUEUED and is_own and (is_over or _is_expired(record, now_ms)):
+        return _finish(record, State.FAILED, EXPIRED_OUTCOME, request.ttl_ms, now_ms)
     is_early = record.until_ms > now_ms and not (record.state is State.WAITING and is_own)
     if record.is_held and (is_early or not is_own):
         return record, Answer(Kind.HELD, record.owner, record.state, wait_ms=max(0, record.until_ms - now_ms))
@@ -322,9 +354,11 @@ def cancel(record: Record | None, request: Cancel, now_ms: int) -> Result:
 
 
 def help_(record: Record | None, request: Help, now_ms: int) -> Result:
-    """Hand out the message of work that is overdue, and put the next help off."""
+    """Hand out the message of work that is overdue, and put the next help off; work that has expired ends here."""
     if record is None or not record.state.is_live or record.help_at_ms > now_ms:
         return record, Answer(Kind.OK)
+    if _is_expired(record, now_ms):
+        return _finish(record, State.FAILED, EXPIRED_OUTCOME, request.ttl_ms, now_ms)[0], Answer(Kind.OK)
     return _helped(record, request.help_after_ms, request.ttl_ms, now_ms)
 
 
@@ -363,7 +397,36 @@ def _is_spent(record: Record, message_id: str) -> bool:
     return record.state is State.FAILED and not record.is_cached and record.owner != message_id
 
 
+def _is_expired(record: Record, now_ms: int) -> bool:
+    return record.state is State.QUEUED and not record.execution and 0 < record.begin_by_ms <= now_ms
+
+
+def _is_late(request: Begin, now_ms: int) -> bool:
+    return request.retries == 0 and 0 < request.begin_by_ms <= now_ms
+
+
+def _makes_way(record: Record, message_id: str, now_ms: int) -> bool:
+    # Work that has expired will end as a failure that is spent; for others it has already.
+    return _is_spent(record, message_id) or (_is_expired(record, now_ms) and record.owner != message_id)
+
+
+def _expire(record: Record | None, request: Begin, now_ms: int) -> Result:
+    ended = Record(
+        State.QUEUED,
+        request.fingerprint,
+        request.message_id,
+        token=record.token + 1 if record else 0,  # as where a cancelled run ends
+        next_message=record.next_message if record else b"",
+        next_owner=record.next_owner if record else "",
+        next_fingerprint=record.next_fingerprint if record else "",
+        created_ms=now_ms,
+    )
+    return _finish(ended, State.FAILED, EXPIRED_OUTCOME, request.ttl_ms, now_ms)
+
+
 def _run_anew(record: Record, request: Begin, now_ms: int) -> Result:
+    if _is_late(request, now_ms):
+        return _expire(record, request, now_ms)
     anew = replace(record, retries=request.retries, lost=0, is_replaced=False, follows="", created_ms=now_ms)
     return _run(anew, request, now_ms)
 

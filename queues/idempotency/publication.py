@@ -1,9 +1,9 @@
 """How a message is published in the very step that admits it."""
 
-from dataclasses import dataclass
+from queues.lean import lean
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Publication:
     """The push that puts a message on a queue of the store's own Redis.
 

@@ -9,14 +9,14 @@ from typing import Protocol
 from queues.clock import Clock, SystemClock
 from queues.errors import BrokerUnavailableError, InvalidMessageError, QueueError
 from queues.idempotency.machine import QUEUE_WAIT_MS
-from queues.idempotency.state import Answer, Confirm, Help, Kind, Operation, Record
+from queues.idempotency.state import Answer, Confirm, Help, Kind, Operation, Record, State
 from queues.idempotency.store import Store
 from queues.idempotency.worker import worker_name
 from queues.logs import about
 from queues.message import Message
 from queues.observer import Observer
 from queues.priority import MAX_PRIORITY
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ PERIODS_AHEAD = 2
 AFTER_DUE_MS = 20
 PUBLISH_TRIES = 3
 PUBLISH_PAUSE_S = 0.2
+TAKEOVERS_A_LEASE = 4
+"""When a copy was published and nobody began it, the next follows after this part of a lease, the one after that after
+twice as long, and so on."""
 SHORTEST_HELD_MS = 5_000
 """For this long at least, a worker may say nothing of the messages that it has fetched."""
 
@@ -180,7 +183,10 @@ class Recovery:
         return len(published)
 
     def _confirm(self, message: Message) -> Operation:
-        return Confirm(message.id, QUEUE_WAIT_MS, self._tasks.get(message.task).policy.lock_ttl_ms)
+        wait_ms = QUEUE_WAIT_MS
+        if message.begin_by_ms:
+            wait_ms = max(0, min(wait_ms, message.begin_by_ms - self._clock.now_ms()))
+        return Confirm(message.id, wait_ms, self._tasks.get(message.task).policy.lock_ttl_ms)
 
     def _help_for(self, record: Record | None) -> Help | None:
         if record is None or not record.state.is_live:
@@ -194,7 +200,10 @@ class Recovery:
         if message.task not in self._tasks or not self._is_ours(message):
             return None
         policy = self._tasks.get(message.task).policy
-        return Help(policy.lease_ms, policy.lock_ttl_ms)
+        # Whoever publishes it may die before that, or the copy may go to a worker that is cut off: what ran is taken
+        # over soon again. What waits in a queue may only be late; more copies would make that queue longer.
+        soon = TAKEOVERS_A_LEASE if record.state is State.RUNNING else 1
+        return Help(policy.lease_ms // soon, policy.lock_ttl_ms)
 
     def _published(self, messages: Sequence[Message]) -> list[Message]:
         published, tries = [], PUBLISH_TRIES
@@ -209,7 +218,7 @@ class Recovery:
         return published
 
     def _publish_soon(self, message: Message, tries: int) -> None:
-        # The next help is a lease away or more: a connection that was just reset must not cost that.
+        # The next help is a quarter of a lease away, or more: a connection that was just reset must not cost that.
         for _ in range(tries - 1):
             try:
                 return self._publish(message, 0)

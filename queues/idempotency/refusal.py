@@ -100,7 +100,8 @@ def check_head(name: str, head: Any, expected: Mapping[str, type]) -> None:
     Raises:
         InvalidMessageError: it does not: another version, or something else altogether.
     """
-    if not isinstance(head, dict) or not all(isinstance(head.get(part), kind) for part, kind in expected.items()):
+    is_whole = isinstance(head, dict) and all(isinstance(head.get(part), kind) for part, kind in expected.items())
+    if not is_whole or not isinstance(head.get("begin_by", 0), int):
         msg = f"{name!r} is not what this library writes: {str(head)[:80]!r}"
         raise InvalidMessageError(msg)
     if head.get("v") not in READ:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from queues.idempotency.burial import LETTER_TTL_MS, OnLetter
 from queues.idempotency.publication import Publication
+from queues.lean import lean
 
 
 class State(StrEnum):
@@ -42,8 +43,7 @@ class Record:
         message: the owner's message, to be published again; empty once there is an outcome.
         until_ms: end of the lease (R), when the retry is due (W), or before when queued work must not begin (E),
             on the store's clock. Work whose `help_at_ms` is not later is held: its message is on no queue yet.
-        help_at_ms: from when the message may be published again by anyone (E, R, W).
-        helps: how often that was done since the last run began.
+        help_at_ms, helps: from when anyone may publish it again (E, R, W), and how often it was since a run began.
         lost: takeovers since the last run that ended by itself.
         retries: retries so far; the attempt's number less one.
         is_cancelled: a running task was asked to stop.
@@ -53,8 +53,8 @@ class Record:
         is_replaced: the owner's message on the queue is older than what is, or was, to be run.
         next_message, next_owner, next_fingerprint: of the run that follows this one (R).
         follows: owner of the run that this work followed; empty when it followed none.
-        created_ms, finished_ms: on the store's clock.
-        expires_ms: when the store forgets the record.
+        created_ms, finished_ms: on the store's clock; expires_ms: when the store forgets the record.
+        begin_by_ms: when work that has not begun expires, on the store's clock; 0 for never (E).
     """
 
     state: State
@@ -80,6 +80,7 @@ class Record:
     created_ms: int = 0
     finished_ms: int = 0
     expires_ms: int = 0
+    begin_by_ms: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -99,6 +100,7 @@ class Kind(StrEnum):
     REPLAY_ERROR = "replay_error"
     DEAD = "dead"
     CONFLICT = "conflict"
+    MISS = "miss"
     RUN = "run"
     BUSY = "busy"
     BUSY_SELF = "busy_self"
@@ -108,13 +110,13 @@ class Kind(StrEnum):
     FENCED = "fenced"
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Answer:
     """The store's answer; a field that its kind does not need keeps its default.
 
     Args:
-        owner: id of the message that stands for the work.
-        state: of the record, after the operation.
+        owner: id of the message that stands for the work; empty after a MISS.
+        state: of the record, after the operation; UNKNOWN after a MISS.
         token: the fencing token (RUN), or the one that wrote the outcome.
         wait_ms: how long the lease or the wait still lasts (BUSY, BUSY_SELF), or until the work is due (HELD).
         retries: retries so far (RUN).
@@ -145,7 +147,7 @@ class Duplicate(StrEnum):
     FOLLOW = "follow"
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Admit:
     """Reserve the work for a message that is about to be published.
 
@@ -158,6 +160,7 @@ class Admit:
         quiet_ms: how long from now the work must not begin.
         replicas: how many of the store's replicas must have it before it is answered.
         is_held: it is not published before that time is over; then recovery, or a duplicate, does it.
+        begin_by_ms: when the work expires unless it has begun, in ms since the Unix epoch; 0 for never.
     """
 
     fingerprint: str
@@ -170,9 +173,22 @@ class Admit:
     quiet_ms: int = 0
     replicas: int = 0
     is_held: bool = False
+    begin_by_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
+class Look:
+    """Ask for the answer that `Admit` gives a message which joins, where that changes nothing; elsewhere it is a MISS.
+
+    Args:
+        is_ended: the work had an outcome when the caller last heard of it: only an outcome is asked for.
+    """
+
+    fingerprint: str
+    is_ended: bool = False
+
+
+@lean(frozen=True, slots=True)
 class Confirm:
     """Say that the admitted message is on its queue; it may wait there for `help_after_ms`."""
 
@@ -181,7 +197,7 @@ class Confirm:
     ttl_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Begin:
     """Ask for the right to run.
 
@@ -190,6 +206,7 @@ class Begin:
         retries: what the message says, used when the record is gone.
         max_lost: takeovers allowed before the work is dead.
         letter_ms: how long its dead letter is kept, should the work end here; 0 keeps none.
+        begin_by_ms: when the message expires unless it has begun, in ms since the Unix epoch; 0 for never.
     """
 
     fingerprint: str
@@ -201,6 +218,7 @@ class Begin:
     max_lost: int
     ttl_ms: int
     letter_ms: int = LETTER_TTL_MS
+    begin_by_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +231,7 @@ class Heartbeat:
     progress: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Complete:
     """Store the outcome for `ttl_ms`, on `replicas` replicas too, and end the lease."""
 
@@ -287,7 +305,7 @@ class Help:
     ttl_ms: int
 
 
-Operation = Admit | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help | OnLetter
+Operation = Admit | Look | Confirm | Begin | Heartbeat | Complete | Wait | Fail | Release | Cancel | Help | OnLetter
 
 
 def replicas_wanted(operation: Operation) -> int:

@@ -1,16 +1,19 @@
 """The seam between the engine and the place where its records live."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from queues.errors import StoreUnavailableError
+from queues.idempotency.pipeline import AsyncPipeline, Pipeline
 from queues.idempotency.standby import Standby
-from queues.idempotency.state import Answer, Operation, Record
+from queues.idempotency.state import Admit, Answer, Operation, Record
 from queues.limits.limiter import Limiter
 
 WORKER_SEEN_WITHIN_MS = 30_000
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,10 @@ class Store(Protocol):
 
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip; each is atomic, all together are not."""
+        ...
+
+    def pipeline(self) -> Pipeline:
+        """Takes batches as `apply_many` does; where it can, it sends one while the server works on another."""
         ...
 
     def apply_each(
@@ -123,6 +130,24 @@ class Store(Protocol):
         ...
 
 
+Filled = Callable[[Sequence[bytes]], T]
+"""The answer to an operation with these values in the places of its marks; None where `apply` is to be asked."""
+
+
+@runtime_checkable
+class HasStencils(Protocol[T_co]):
+    """A store that can write an operation down before all of it is known; to be awaited, where it is an async one."""
+
+    def stencil(self, digest: str, admit: Admit, marks: Sequence[str], sized: int) -> Filled[T_co] | None:
+        """What carries that operation out once the values are there; None where it cannot be written down.
+
+        Args:
+            marks: what stands for the values, in their order, in the digest and in the operation.
+            sized: the first so many values are always as long as their marks.
+        """
+        ...
+
+
 class AsyncStore(Protocol):
     """What a producer needs of a store, without blocking an event loop; else as `Store`."""
 
@@ -132,6 +157,10 @@ class AsyncStore(Protocol):
 
     async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in one round trip."""
+        ...
+
+    def pipeline(self) -> AsyncPipeline:
+        """As that of a `Store`."""
         ...
 
     async def read(self, digest: str) -> Record | None:

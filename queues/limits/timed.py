@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from queues.calling import call
 from queues.errors import StoreUnavailableError, TimeLimitError
 from queues.idempotency import envelope
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Fail, Kind, State
 from queues.idempotency.worker import worker_of
+from queues.invocation import invoke
 from queues.limits.alarm import AlarmThread
 from queues.message import Message
 from queues.once import Once
@@ -37,16 +37,16 @@ class TimedCalls:
         self._alarm = AlarmThread(guard.clock)
 
     def call(self, task: AnyTask, run: Run) -> Any:
-        """The task's own result, as `calling.call`.
+        """The task's own result, as `invocation.invoke`.
 
         Raises:
             TimeLimitError: the run is over; its outcome is stored, or is about to be.
         """
         if not task.time_limits:
-            return call(task, run)
+            return invoke(task, run)
         self._alarm.time(run, task.time_limits, lambda: self._over(task, run))
         try:
-            return call(task, run)
+            return invoke(task, run)
         finally:
             self._alarm.forget(run)
 

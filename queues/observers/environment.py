@@ -1,23 +1,20 @@
 """The observers that the environment asks for. Nothing of their packages is imported before it does."""
 
-import logging
 import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Self
+from typing import Any, Self
 
 from queues.errors import InvalidOptionError
 from queues.observer import Observer, Observers, observing
 
-logger = logging.getLogger(__name__)
-
 PORT = "QUEUES_METRICS_PORT"
 HOST = "QUEUES_METRICS_HOST"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client keeps the numbers of several processes; it reads this when it is imported."""
+"""Where prometheus_client keeps the numbers of several processes; it looks for this when it is imported."""
 DEFAULT_HOST = "127.0.0.1"
 LOOK_EVERY_S = 0.5
 
@@ -63,17 +60,14 @@ def metrics_module(address: Address) -> ModuleType:
     Raises:
         InvalidOptionError: prometheus_client is not installed, or the folder of the numbers cannot be used.
     """
-    if FOLDER not in os.environ:
-        if "prometheus_client" not in sys.modules:
-            from queues.observers import folder  # needs a Unix
+    if FOLDER not in os.environ and "queues.observers.metrics" not in sys.modules:
+        from queues.observers import folder  # needs a Unix
 
-            os.environ[FOLDER] = folder.claimed(address.port)
-        elif "queues.observers.metrics" not in sys.modules:
-            logger.warning(
-                "prometheus_client was imported before this library: metrics are those of one process, and not of the "
-                "children of a worker. Set %s for the worker, or connect before the import",
-                FOLDER,
-            )
+        os.environ[FOLDER] = folder.claimed(address.port)
+        values: Any = sys.modules.get("prometheus_client.values")
+        if values is not None:
+            # Imported before, as by Flower, which Celery's command line loads where it is installed.
+            values.ValueClass = values.get_value_class()
     try:
         from queues.observers import metrics
     except ModuleNotFoundError as exc:

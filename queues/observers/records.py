@@ -1,4 +1,4 @@
-"""Prometheus metrics of what only Redis knows: how much work is unfinished, how old it is, and who is there."""
+"""Prometheus metrics of what only Redis knows: what is unfinished, how old it is, what failed, who is there."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -31,6 +31,7 @@ class Records(Collector):
         yield _by_label("onceq_queue_depth_tasks", "Unfinished tasks, by state.", "state", census.states)
         yield _by_label("onceq_workers", "Worker processes, by backend.", "backend", census.workers)
         yield GaugeMetricFamily("onceq_overdue_tasks", "Tasks that should have gone on by now.", census.overdue)
+        yield GaugeMetricFamily("onceq_dead_letters", "Dead letters that are kept.", census.dead_letters)
         yield _seconds("overdue", "Since when the oldest overdue task is overdue.", census.overdue_ms)
         yield _seconds("lease_age", "For how long the oldest lease is held.", census.lease_ms)
         yield _seconds("queued_age", "Since when the oldest queued task waits.", census.queued_ms)

@@ -10,6 +10,6 @@ local record = live()
 if not holds(record, tonumber(ARGV[3])) then return answer('fenced') end
 local ends = now + tonumber(ARGV[4])
 keep_until(ends, 0, tonumber(ARGV[5]))
-redis.call('HSET', lock, 'until', int(ends))
+redis.call('HSET', lock, 'until', ends)
 if ARGV[6] ~= '' then redis.call('HSET', lock, 'progress', ARGV[6]) end
 return answer(record.cancelled and 'cancelled' or 'ok', record)

@@ -2,6 +2,7 @@
 --
 -- ARGV[3]  help_after_ms
 -- ARGV[4]  ttl_ms
+-- ARGV[5]  outcome of a task that had not begun in time
 -- Returns  help (with the message) | ok (nothing to do)
 
 local record = live()
@@ -10,4 +11,8 @@ if not record then
   return answer('ok')
 end
 if not is_overdue() then return answer('ok') end
+if is_expired(record) then
+  finish(record, 'failed', ARGV[5], tonumber(ARGV[4]))
+  return answer('ok')
+end
 return help(record, tonumber(ARGV[3]), tonumber(ARGV[4]))

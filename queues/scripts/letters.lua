@@ -20,7 +20,7 @@ local function take(id)
 end
 
 local function make_room(keep)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now - keep))) do take(id) end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - keep)) do take(id) end
   local kept, length = redis.call('ZCARD', index), tonumber(redis.call('HGET', counts, 'bytes'))
   while kept > MAX_LETTERS or (length > MAX_LETTERS_BYTES and kept > 1) do
     take(redis.call('ZRANGE', index, 0, 0)[1])
@@ -31,13 +31,13 @@ end
 
 local function put(record, state, message, outcome, attempts, keep)
   take(record.owner)
-  local letter = table.concat({'1', state, digest, int(attempts), int(record.lost), record.created, int(now),
-    int(now + keep), #message}, ' ') .. '\n' .. message .. outcome
+  local letter = string.format('1 %s %s %d %d %s %.0f %.0f %d\n', state, digest, attempts, record.lost, record.created,
+    now, now + keep, #message) .. message .. outcome
   redis.call('HSET', letters, record.owner, letter)
-  redis.call('ZADD', index, int(now), record.owner)
+  redis.call('ZADD', index, now, record.owner)
   redis.call('HINCRBY', counts, 'bytes', #letter)
   make_room(keep)
-  for _, key in ipairs({letters, index, counts}) do redis.call('PEXPIRE', key, int(keep)) end
+  for _, key in ipairs({letters, index, counts}) do redis.call('PEXPIRE', key, keep) end
 end
 
 -- The outcome first: a full server takes the rest of a script that began by giving room.

@@ -1,56 +1,26 @@
--- What every script begins with: the record of one key, read and written.
---
--- KEYS[1]  task_lock:{xx}:<digest>    hash, while the work is queued, running or waiting:
---            state fingerprint owner token execution message until helps lost retries cancelled progress created
---            replaced follows next next_owner next_fingerprint
--- KEYS[2]  task_result:{xx}:<digest>  hash, once there is an outcome:
---            state fingerprint owner token retries outcome cached created finished replaced follows
--- KEYS[3]  task_leases:{xx}           sorted set: digest -> when others may publish its message again (ms)
--- ARGV[1]  digest
--- ARGV[2]  now in ms, for tests; empty takes the server's clock
---
--- Every script returns: kind, owner, state, token, wait_ms, retries, lost, outcome, message, created.
--- A field left at its default is not stored. The transitions are those of queues/idempotency/machine.py.
-
-local lock, result, leases, digest = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
-local MAX_HELP_INTERVAL_MS = 600000
-local NEXT_WITHIN_MS = 10000
-local UNPUBLISHED_TTL_MS = 2592000000
-
-local now, now_us = tonumber(ARGV[2])
-if now then
-  now_us = now * 1000
-else
-  local time = redis.call('TIME')
-  now, now_us = time[1] * 1000 + math.floor(time[2] / 1000), time[1] * 1000000 + time[2]
-end
-
--- Lua would write a large number as 1.7e+15.
-local function int(number)
-  return string.format('%.0f', number)
-end
+-- The record of one key, read and written; after head.lua.
 
 -- Whether the record is all there is of a message: newer arguments, or a run that follows.
 local is_only_here = false
 
 local function live()
   local f = redis.call('HMGET', lock, 'state', 'fingerprint', 'owner', 'token', 'execution', 'until', 'helps',
-    'lost', 'retries', 'cancelled', 'created', 'replaced', 'follows', 'next_owner')
+    'lost', 'retries', 'cancelled', 'created', 'replaced', 'follows', 'next_owner', 'begin_by')
   if not f[1] then return nil end
   is_only_here = f[12] == '1' or f[14]
   return {state = f[1], fingerprint = f[2] or '', owner = f[3], token = tonumber(f[4] or 0), execution = f[5] or '',
     ['until'] = tonumber(f[6] or 0), helps = tonumber(f[7] or 0), lost = tonumber(f[8] or 0),
     retries = tonumber(f[9] or 0), cancelled = f[10] == '1', created = f[11] or '0', replaced = f[12] == '1',
-    follows = f[13], next_owner = f[14], is_live = true}
+    follows = f[13], next_owner = f[14], begin_by = tonumber(f[15] or 0), is_live = true}
 end
 
 local function finished()
   local f = redis.call('HMGET', result, 'state', 'fingerprint', 'owner', 'token', 'retries', 'outcome', 'cached',
-    'created', 'replaced', 'follows')
+    'replaced', 'follows', 'ran')
   if not f[1] then return nil end
-  return {state = f[1], fingerprint = f[2] or '', owner = f[3], token = tonumber(f[4] or 0),
-    retries = tonumber(f[5] or 0), outcome = f[6], cached = f[7] == '1', created = f[8] or '0',
-    replaced = f[9] == '1', follows = f[10], lost = 0, ['until'] = 0}
+  return {state = f[1], fingerprint = f[2] or '', owner = f[10] and digest .. f[3] or f[3], token = tonumber(f[4] or 0),
+    retries = tonumber(f[5] or 0), outcome = f[6] or NOTHING, cached = f[7] == '1', replaced = f[8] == '1',
+    follows = f[9], lost = 0, ['until'] = 0}
 end
 
 local function load()
@@ -58,9 +28,10 @@ local function load()
 end
 
 local function answer(kind, record, more)
-  record, more = record or {}, more or {}
-  return {kind, record.owner or '', record.state or 'unknown', int(more.token or 0), int(more.wait or 0),
-    int(more.retries or 0), int(more.lost or 0), more.outcome or '', more.message or '', more.created or '0'}
+  local owner, state = record and record.owner or '', record and record.state or 'unknown'
+  if not more then return {kind, owner, state} end
+  return {kind, owner, state, more.token or 0, more.wait or 0, more.retries or 0, more.lost or 0, more.outcome or '',
+    more.message or '', more.created or 0}
 end
 
 local KIND_OF_OUTCOME = {completed = 'replay', failed = 'replay_error', dead = 'dead'}
@@ -84,6 +55,16 @@ end
 -- A failure that is not cached answers its own message only.
 local function is_spent(record, id)
   return record.state == 'failed' and not record.cached and record.owner ~= id
+end
+
+-- Queued work that never ran, so that it has no execution, and should have begun by now.
+local function is_expired(record)
+  return record.execution == '' and record.begin_by > 0 and record.begin_by <= now
+end
+
+-- Work that has expired will end as a failure that is spent; for others it has already.
+local function makes_way(record, id)
+  return is_spent(record, id) or is_expired(record) and record.owner ~= id
 end
 
 local function right_to_run(record)
@@ -113,16 +94,16 @@ end
 -- PEXPIRE first: a full server refuses a script whose first write needs memory, and lets the rest of it through.
 local function keep_until(help_at, last, ttl)
   if is_only_here then ttl = math.max(ttl, UNPUBLISHED_TTL_MS) end
-  redis.call('PEXPIRE', lock, int(math.max(help_at, last) - now + ttl))
-  redis.call('ZADD', leases, int(help_at), digest)
+  redis.call('PEXPIRE', lock, math.max(help_at, last) - now + ttl)
+  redis.call('ZADD', leases, help_at, digest)
 end
 
 -- The run that follows takes the place of the one that ended; what is published is left in record.following.
 local function follow(record)
   local next = redis.call('HMGET', lock, 'next', 'next_owner', 'next_fingerprint')
   redis.call('DEL', lock)
-  redis.call('HSET', lock, 'state', 'queued', 'message', next[1], 'owner', next[2], 'token', int(record.token),
-    'follows', record.owner, 'created', int(now))
+  redis.call('HSET', lock, 'state', 'queued', 'message', next[1], 'owner', next[2], 'token', record.token,
+    'follows', record.owner, 'created', now)
   if next[3] then redis.call('HSET', lock, 'fingerprint', next[3]) end
   keep_until(now + NEXT_WITHIN_MS, 0, 0)  -- which is in no queue yet
   record.following = next[1]
@@ -133,25 +114,24 @@ local function finish(record, state, outcome, ttl, cached)
   if record.next_owner then return follow(record) end
   redis.call('DEL', lock)
   redis.call('ZREM', leases, digest)
-  local fields = {'state', state, 'owner', record.owner, 'token', int(record.token), 'outcome', outcome, 'created',
-    record.created, 'finished', int(now)}
-  local function put(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
+  if state == 'completed' and can_be_short(record.owner) then
+    store_short(record.owner, record.token, outcome, record.created)
+  else
+    redis.call('HSET', result, 'state', state, 'owner', record.owner, 'token', record.token, 'outcome', outcome,
+      'created', record.created, 'finished', now)
   end
-  if record.fingerprint ~= '' then put('fingerprint', record.fingerprint) end
-  if record.retries > 0 then put('retries', int(record.retries)) end
-  if cached then put('cached', '1') end
-  if record.replaced then put('replaced', '1') end
-  if record.follows then put('follows', record.follows) end
-  redis.call('HSET', result, unpack(fields))
-  redis.call('PEXPIRE', result, int(ttl))
+  if record.fingerprint ~= '' then redis.call('HSET', result, 'fingerprint', record.fingerprint) end
+  if record.retries > 0 then redis.call('HSET', result, 'retries', record.retries) end
+  if cached then redis.call('HSET', result, 'cached', '1') end
+  if record.replaced then redis.call('HSET', result, 'replaced', '1') end
+  if record.follows then redis.call('HSET', result, 'follows', record.follows) end
+  redis.call('PEXPIRE', result, ttl)
 end
 
 local function help(record, after, ttl)
   local interval = math.min(after * 2 ^ math.min(record.helps, 16), math.max(after, MAX_HELP_INTERVAL_MS))
   keep_until(now + interval, record['until'], ttl)
-  redis.call('HSET', lock, 'helps', int(record.helps + 1))
+  redis.call('HSET', lock, 'helps', record.helps + 1)
   return answer('help', record, {message = redis.call('HGET', lock, 'message')})
 end
 

@@ -14,9 +14,9 @@ if record and ARGV[6] ~= '1' and (record.state ~= 'failed' or record.cached) the
   return record.fingerprint ~= fingerprint and answer('conflict', record) or stored(record)
 end
 if redis.call('HEXISTS', letters, id) == 0 then return answer('fenced', record) end
-redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', int(now))
+redis.call('HSET', lock, 'state', 'queued', 'owner', id, 'message', ARGV[5], 'created', now)
 if fingerprint ~= '' then redis.call('HSET', lock, 'fingerprint', fingerprint) end
-if record and record.token > 0 then redis.call('HSET', lock, 'token', int(record.token)) end
+if record and record.token > 0 then redis.call('HSET', lock, 'token', record.token) end
 redis.call('DEL', result)
 keep_until(now, 0, tonumber(ARGV[7]))
 take(id)

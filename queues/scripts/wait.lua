@@ -18,7 +18,7 @@ if record.cancelled then
 end
 local due = now + tonumber(ARGV[6])
 redis.call('HDEL', lock, 'helps', 'lost', 'progress')
-redis.call('HSET', lock, 'state', 'waiting', 'message', ARGV[4], 'retries', ARGV[5], 'until', int(due))
+redis.call('HSET', lock, 'state', 'waiting', 'message', ARGV[4], 'retries', ARGV[5], 'until', due)
 keep_until(due + (ARGV[10] == '1' and 0 or tonumber(ARGV[7])), 0, tonumber(ARGV[8]))
 record.state = 'waiting'
 return answer('ok', record)

@@ -33,6 +33,7 @@ from queues.errors import (
 from queues.redis_url import EXPECTED, RedisUrl, Topology, read
 from queues.stores.cluster import Cluster
 from queues.stores.single_server import SingleServer
+from queues.stores.single_server_async import AsyncSingleServer
 
 TIMEOUT_S = 5.0
 """After this long without a reply a server counts as away; the URL's own `socket_timeout` wins."""
@@ -228,7 +229,7 @@ def connected_async(url: str, **more: Any) -> Any:
             return sentinel.master_for(parts.service, db=parts.db, **{"retry": retry, **options})
         case _:
             retry = AsyncReconnecting(_backoff(), RETRIES)
-            return redis.asyncio.Redis(**_place(parts), **{"retry": retry, **options})
+            return AsyncSingleServer(**{**_place(parts), "retry": retry, **options})
 
 
 async def closed(client: Any) -> None:
@@ -239,12 +240,16 @@ async def closed(client: Any) -> None:
         await sentinel.aclose()
 
 
+ERRORS = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError)
+"""What the driver raises."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn any error of the driver into StoreUnavailableError, or one of its kinds."""
     try:
         yield
-    except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as exc:
+    except ERRORS as exc:
         raise translation(exc) from exc
 
 

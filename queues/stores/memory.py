@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from queues.clock import Clock, SystemClock
 from queues.errors import InvalidOptionError, StoreUnavailableError
 from queues.idempotency import letters
+from queues.idempotency.in_turn import AsyncInTurn, InTurn
 from queues.idempotency.letters import Shelf
 from queues.idempotency.standby import NoStandby, Standby
 from queues.idempotency.state import Admit, Answer, Operation, Record
@@ -56,6 +57,10 @@ class MemoryStore:
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order."""
         return [self.apply(digest, operation) for digest, operation in requests]
+
+    def pipeline(self) -> InTurn:
+        """Takes one batch after another."""
+        return InTurn(self)
 
     def apply_each(
         self, requests: Sequence[tuple[str, Operation]], within_ms: int | None = None
@@ -149,6 +154,10 @@ class AsyncMemoryStore:
     async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order."""
         return self._store.apply_many(requests)
+
+    def pipeline(self) -> AsyncInTurn:
+        """Takes one batch after another."""
+        return AsyncInTurn(self)
 
     async def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""

@@ -4,23 +4,32 @@ The keys of one record lie in one hash slot. Time is the server's own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import redis
 import redis.exceptions
 
 from queues.errors import StoreUnavailableError
+from queues.idempotency.in_turn import InTurn
+from queues.idempotency.pipeline import Pipeline
 from queues.idempotency.standby import NoStandby, Standby
-from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
-from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, Due, WorkerInfo, chosen
+from queues.idempotency.state import Admit, Answer, Look, Operation, Record, replicas_wanted
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, Due, Filled, WorkerInfo, chosen
 from queues.limits.limiter import Limiter
-from queues.stores import scripts
-from queues.stores.connection import Client, Clients, impatient, translated, translation
+from queues.stores import outcome, scripts
+from queues.stores.admission import is_plain, packed_admission
+from queues.stores.bulk import Batch
+from queues.stores.connection import ERRORS, Client, Clients, impatient, translated, translation
 from queues.stores.redis_letters import RedisLetters
 from queues.stores.redis_limiter import RedisLimiter
+from queues.stores.redis_pipeline import RedisPipeline
 from queues.stores.replication import load, run_replicated
-from queues.stores.scripts import Call, Keys
+from queues.stores.running import run_many
+from queues.stores.scripts import Argument, Call, Keys
 from queues.stores.single_server import SingleServer
 from queues.stores.standby import standby_for
+from queues.stores.stencil import Stencil
 
 
 class RedisStore:
@@ -55,9 +64,51 @@ class RedisStore:
 
     def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""
+        if type(operation) is Look and operation.is_ended:
+            return outcome.answer(digest, self._run_plain(outcome.command(self.keys, digest)), operation)
         if replicas_wanted(operation):
             return self.apply_many([(digest, operation)])[0]
-        return scripts.answer(self._run(scripts.call(self.keys, digest, operation, self._now())))
+        reply = self._admitted(digest, operation) if type(operation) is Admit else None
+        if reply is None:
+            reply = self._run(scripts.call(self.keys, digest, operation, self._now()))
+        return scripts.answer(reply)
+
+    def _admitted(self, digest: str, admit: Admit) -> Any:
+        """The reply of one server that publishes the message too; None where the operation goes the way of all."""
+        if admit.publication is None or not self._is_one_command(admit):
+            return None
+        return self._reply(packed_admission(self.keys, digest, admit, admit.publication))
+
+    def stencil(self, digest: str, admit: Admit, marks: Sequence[str], sized: int) -> Filled[Answer | None] | None:
+        """What carries that operation out once the values are there; None where it takes more than one command."""
+        if replicas_wanted(admit) or not self._is_one_command(admit):
+            return None
+        command = scripts.call(self.keys, digest, admit).command
+        filled = Stencil(command, [mark.encode() for mark in marks], sized).filled
+
+        def carried_out(values: Sequence[bytes]) -> Answer | None:
+            reply = self._reply(filled(values))
+            return None if reply is None else scripts.answer(reply)
+
+        return carried_out
+
+    def _is_one_command(self, admit: Admit) -> bool:
+        """Whether it is one script of one server; so it is with most messages."""
+        if not is_plain(admit) or self._now_ms:
+            return False
+        try:
+            return isinstance(self._client, SingleServer)
+        except ERRORS as exc:
+            raise translation(exc) from exc
+
+    def _reply(self, command: bytes) -> Any:
+        """The reply of the one server; None where it does not know the script."""
+        try:
+            return self._client.reply(command)
+        except redis.exceptions.NoScriptError:
+            return None
+        except ERRORS as exc:
+            raise translation(exc) from exc
 
     def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip."""
@@ -68,21 +119,29 @@ class RedisStore:
             answers.append(answer)
         return answers
 
+    def pipeline(self) -> Pipeline:
+        """Takes batches; a single server works on one while the next is made."""
+        with translated():
+            client = self._client
+        if isinstance(client, SingleServer):
+            return RedisPipeline(client, self.keys, self._now, self)
+        return InTurn(self)
+
     def apply_each(
         self, requests: Sequence[tuple[str, Operation]], within_ms: int | None = None
     ) -> list[Answer | StoreUnavailableError]:
         """As `apply_many`, with an error in the place of an answer that did not come, or not within the time."""
-        now_ms = self._now()
-        calls = [scripts.call(self.keys, digest, operation, now_ms) for digest, operation in requests]
         wanted = max((replicas_wanted(operation) for _, operation in requests), default=0)
         with translated():
             client = self._client if within_ms is None else self._impatient(within_ms)
-            replies = run_replicated(client, self.keys, calls, wanted) if wanted else self._run_many(calls, client)
-        return [translation(r) if isinstance(r, Exception) else scripts.answer(r) for r in replies]
+            batch = Batch(self.keys, requests, self._now(), may_join=not wanted and isinstance(client, redis.Redis))
+            run = partial(run_replicated, client, self.keys, wanted=wanted) if wanted else partial(run_many, client)
+            answers = batch.answers(run(batch.taken(run(batch.calls))))
+        return [translation(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def _replies(self, calls: Sequence[Call]) -> list[Any]:
         with translated():
-            replies = self._run_many(calls)
+            replies = run_many(self._client, calls)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
@@ -90,13 +149,13 @@ class RedisStore:
 
     def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""
-        return scripts.record(self._run(scripts.reading(self.keys, digest, self._now())))
+        return scripts.record(digest, self._run(scripts.reading(self.keys, digest, self._now())))
 
     def read_many(self, digests: Sequence[str]) -> list[Record | None]:
         """The records of several keys, in one round trip."""
         now_ms = self._now()
         replies = self._replies([scripts.reading(self.keys, digest, now_ms) for digest in digests])
-        return [scripts.record(reply) for reply in replies]
+        return [scripts.record(digest, reply) for digest, reply in zip(digests, replies, strict=True)]
 
     def due(self, within_ms: int, limit: int) -> list[Due]:
         """At most `limit` keys whose message anyone may publish within that time."""
@@ -176,11 +235,23 @@ class RedisStore:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _run(self, call: Call) -> Any:
+        # Not within `translated`, which costs a microsecond where there is nothing to translate.
+        try:
+            return self._client.execute_command(*call.command)
+        except redis.exceptions.NoScriptError:
+            return self._loaded_and_run(call)
+        except ERRORS as exc:
+            raise translation(exc) from exc
+
+    def _run_plain(self, words: Sequence[Argument]) -> Any:
+        try:
+            return self._client.execute_command(*words)
+        except ERRORS as exc:
+            raise translation(exc) from exc
+
+    def _loaded_and_run(self, call: Call) -> Any:
         with translated():
-            try:
-                return self._client.execute_command(*call.command)
-            except redis.exceptions.NoScriptError:
-                load(self._client, [call])
+            load(self._client, [call])
             try:
                 return self._client.execute_command(*call.command)
             except redis.exceptions.NoScriptError:
@@ -191,37 +262,6 @@ class RedisStore:
         if within_ms not in self._impatient_clients:
             self._impatient_clients[within_ms] = Clients(self.url, self._given, **impatient(within_ms))
         return self._impatient_clients[within_ms].current
-
-    def _run_many(self, calls: Sequence[Call], client: Any = None) -> list[Any]:
-        client = client or self._client
-        replies = _pipelined(client, calls)
-        missing = _missing(replies)
-        if missing:
-            load(client, [calls[at] for at in missing])
-            replies = _merged(replies, missing, _pipelined(client, [calls[at] for at in missing]))
-        for at in _missing(replies):
-            replies[at] = client.execute_command(*calls[at].whole_command)
-        return replies
-
-
-def _pipelined(client: Any, calls: Sequence[Call]) -> list[Any]:
-    if not calls:
-        return []
-    if isinstance(client, SingleServer):
-        return client.replies([call.command for call in calls])
-    pipe = client.pipeline(transaction=False)
-    for call in calls:
-        pipe.execute_command(*call.command)
-    return list(pipe.execute(raise_on_error=False))
-
-
-def _missing(replies: Sequence[Any]) -> list[int]:
-    return [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
-
-
-def _merged(replies: Sequence[Any], places: Sequence[int], newer: Sequence[Any]) -> list[Any]:
-    found = dict(zip(places, newer, strict=True))
-    return [found.get(at, reply) for at, reply in enumerate(replies)]
 
 
 def worker_infos(found: Sequence[tuple[bytes, float]]) -> list[WorkerInfo]:

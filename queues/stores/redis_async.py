@@ -1,19 +1,26 @@
 """The same records as `stores.redis`, for an event loop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis.exceptions
 
-from queues.idempotency.state import Answer, Operation, Record, replicas_wanted
-from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, AsyncStore, WorkerInfo
+from queues.idempotency.in_turn import AsyncInTurn
+from queues.idempotency.pipeline import AsyncPipeline
+from queues.idempotency.state import Admit, Answer, Look, Operation, Record, replicas_wanted
+from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, AsyncStore, Filled, WorkerInfo
 from queues.redis_url import Topology, read
-from queues.stores import scripts
+from queues.stores import outcome, scripts
+from queues.stores.admission import is_plain
+from queues.stores.bulk import Batch
 from queues.stores.connection import check_url, closed, connected_async, translated
 from queues.stores.redis import RedisStore, worker_infos
+from queues.stores.redis_async_pipeline import AsyncRedisPipeline
 from queues.stores.scripts import Call, Keys
+from queues.stores.single_server_async import AsyncSingleServer
+from queues.stores.stencil import Stencil
 from queues.stores.threaded import ThreadedStore
 
 
@@ -46,32 +53,56 @@ class AsyncRedisStore:
 
     async def apply(self, digest: str, operation: Operation) -> Answer:
         """The answer to one operation, as `machine.apply` states it."""
+        if type(operation) is Look and operation.is_ended:
+            with translated():
+                reply = await self._client.execute_command(*outcome.command(self.keys, digest))
+            return outcome.answer(digest, reply, operation)
         if replicas_wanted(operation):
             return await self._threaded.apply(digest, operation)
         return scripts.answer(await self._run(scripts.call(self.keys, digest, operation)))
+
+    def stencil(
+        self, digest: str, admit: Admit, marks: Sequence[str], sized: int
+    ) -> Filled[Awaitable[Answer | None]] | None:
+        """As that of the `RedisStore`."""
+        client = self._client
+        if replicas_wanted(admit) or not is_plain(admit):
+            return None
+        if not isinstance(client, AsyncSingleServer) or client.line is None:
+            return None
+        command = scripts.call(self.keys, digest, admit).command
+        filled = Stencil(command, [mark.encode() for mark in marks], sized).filled
+
+        async def carried_out(values: Sequence[bytes]) -> Answer | None:
+            with translated():
+                try:
+                    return scripts.answer(await self._client.line.reply(filled(values)))
+                except redis.exceptions.NoScriptError:
+                    return None
+
+        return carried_out
 
     async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in order, in one round trip."""
         if any(replicas_wanted(operation) for _, operation in requests):
             return await self._threaded.apply_many(requests)
-        calls = [scripts.call(self.keys, digest, operation) for digest, operation in requests]
-        if not calls:
-            return []
+        batch = Batch(self.keys, requests, None, may_join=True)
         with translated():
-            replies = await self._run_many(calls)
-            missing = [i for i, r in enumerate(replies) if isinstance(r, redis.exceptions.NoScriptError)]
-            if missing:
-                await self._load()
-                for i, reply in zip(missing, await self._run_many([calls[i] for i in missing]), strict=True):
-                    replies[i] = reply
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-        return [scripts.answer(reply) for reply in replies]
+            replies = await self.run_many(batch.calls)
+            answers = batch.answers(await self.run_many(batch.taken(replies)))
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return answers
+
+    def pipeline(self) -> AsyncPipeline:
+        """Takes batches; a single server works on one while the next is made."""
+        client = self._client
+        return AsyncRedisPipeline(self, client) if isinstance(client, AsyncSingleServer) else AsyncInTurn(self)
 
     async def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""
-        return scripts.record(await self._run(scripts.reading(self.keys, digest)))
+        return scripts.record(digest, await self._run(scripts.reading(self.keys, digest)))
 
     async def unfinished(self) -> int:
         """How many keys have work that is queued, running or waiting."""
@@ -116,10 +147,29 @@ class AsyncRedisStore:
                 await self._load()
                 return await self._client.execute_command(*call.command)
 
-    async def _run_many(self, calls: Sequence[Call]) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipe.execute_command(*call.command)
+    async def run_many(self, calls: Sequence[Call]) -> list[Any]:
+        """The replies to calls; in the place of one may stand the server's error."""
+        if not calls:
+            return []
+        return await self.completed(calls, await self._sent(calls))
+
+    async def completed(self, calls: Sequence[Call], replies: list[Any]) -> list[Any]:
+        """The replies, with those of calls whose scripts were not known when these replies were given."""
+        missing = [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+        if missing:
+            await self._load()
+            for at, reply in zip(missing, await self._sent([calls[at] for at in missing]), strict=True):
+                replies[at] = reply
+        return replies
+
+    async def _sent(self, calls: Sequence[Call]) -> list[Any]:
+        commands = [call.command for call in calls]
+        client = self._client
+        if isinstance(client, AsyncSingleServer):
+            return await client.received(commands, client.sent(commands))
+        pipe = client.pipeline(transaction=False)
+        for words in commands:
+            pipe.execute_command(*words)
         return list(await pipe.execute(raise_on_error=False))
 
     async def _load(self) -> None:

@@ -13,8 +13,10 @@ from queues.idempotency.state import Record, State
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, WorkerInfo
 from queues.stores import scripts
 from queues.stores.connection import Clients, masters, translated
+from queues.stores.pattern import literal
 from queues.stores.redis import worker_infos
 from queues.stores.redis_letters import RedisLetters
+from queues.stores.redis_waits import RedisWaits
 from queues.stores.scripts import FINISHED_FIELDS, LIVE_FIELDS, Keys
 
 BATCH = 200
@@ -70,6 +72,7 @@ class RedisListing:
         self._max_scanned_keys = max_scanned_keys
         self._clients = Clients(url)
         self.letters = RedisLetters(self._clients, self.keys)
+        self.waits = RedisWaits(self._clients, self.keys)
 
     def now_ms(self) -> int:
         """The server's clock, in ms since the Unix epoch."""
@@ -102,7 +105,7 @@ class RedisListing:
         return self._scanned("task_lock")
 
     def _scanned(self, name: str) -> Iterator[str]:
-        pattern = f"{_literal(self._prefix)}{name}:{{??}}:*"
+        pattern = f"{literal(self._prefix)}{name}:{{??}}:*"
         seen: set[bytes] = set()
         scanned_keys = 0
         for keys in self._scanned_keys(pattern):
@@ -195,11 +198,11 @@ class RedisListing:
     def _with_outcomes(self, found: list[Found]) -> list[Found]:
         with translated():
             pipe = self._client.pipeline(transaction=False)
-            asked = [f.digest for f in found if 0 < f.outcome_bytes <= MAX_OUTCOME_BYTES]
+            asked = [f.digest for f in found if 0 < f.outcome_bytes <= MAX_OUTCOME_BYTES and not f.record.outcome]
             for digest in asked:
                 pipe.hget(self.keys.of(digest)[1], "outcome")
             outcomes = dict(zip(asked, pipe.execute() if asked else [], strict=True))
-        return [_with_outcome(f, outcomes.get(f.digest) or b"") for f in found]
+        return [_with_outcome(f, outcomes.get(f.digest) or f.record.outcome) for f in found]
 
 
 def _found(digest: str, replies: Sequence[Any], now_ms: int) -> Found | None:
@@ -209,18 +212,15 @@ def _found(digest: str, replies: Sequence[Any], now_ms: int) -> Found | None:
             if isinstance(part, Exception):
                 raise ValueError(str(part))  # noqa: TRY301, TRY004 - as any other thing that is no record
         short = reply[3]
-        finished = [*short[:_OUTCOME], None, *short[_OUTCOME:]]
-        record = scripts.record([now_ms, reply[0], reply[1] or b"0", reply[2], finished, reply[4]])
+        # Where there is one, it is fetched later.
+        finished = [*short[:_OUTCOME], b"" if outcome_bytes else None, *short[_OUTCOME:]]
+        record = scripts.record(digest, [now_ms, reply[0], reply[1] or b"0", reply[2], finished, reply[4]])
     except ValueError as exc:
         return Found(digest, Record(State.UNKNOWN, "", ""), 0, now_ms, f"no record of this library: {exc}")
     if record is None:
         return None
-    return Found(digest, record, 0 if record.state.is_live else int(outcome_bytes), now_ms)
+    return Found(digest, record, 0 if record.state.is_live else int(outcome_bytes) or len(record.outcome), now_ms)
 
 
 def _with_outcome(found: Found, outcome: bytes) -> Found:
     return replace(found, record=replace(found.record, outcome=outcome))
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"([\\*?\[\]])", r"\\\1", text)

@@ -81,9 +81,20 @@ def seen(url: str) -> list[ServerFacts]:
     clients = Clients(url)
     try:
         with translated():
-            return [_facts(server) for server in masters(clients.current)]
+            client = clients.current
+        return seen_by(client)
     finally:
         clients.close()
+
+
+def seen_by(client: Any) -> list[ServerFacts]:
+    """As `seen`, of what a client of redis-py reaches.
+
+    Raises:
+        StoreUnavailableError: one does not answer.
+    """
+    with translated():
+        return [_facts(server) for server in masters(client)]
 
 
 def _facts(server: Any) -> ServerFacts:

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from queues.errors import InvalidOptionError
 from queues.idempotency.burial import Bury, Drop, Revive
-from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
+from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME, EXPIRED_OUTCOME
 from queues.idempotency.publication import Publication
 from queues.idempotency.state import (
     Admit,
@@ -22,27 +22,37 @@ from queues.idempotency.state import (
     Heartbeat,
     Help,
     Kind,
+    Look,
     Operation,
     Record,
     Release,
     State,
     Wait,
 )
+from queues.lean import lean
 
 Argument = str | int | bytes
 LIVE_FIELDS = (
     *("state", "fingerprint", "owner", "token", "execution", "message", "until"),
     *("helps", "lost", "retries", "cancelled", "progress", "created"),
-    *("replaced", "follows", "next", "next_owner", "next_fingerprint"),
+    *("replaced", "follows", "next", "next_owner", "next_fingerprint", "begin_by"),
 )
 FINISHED_FIELDS = (
     *("state", "fingerprint", "owner", "token", "retries", "outcome"),
-    *("cached", "created", "finished", "replaced", "follows"),
+    *("cached", "created", "finished", "replaced", "follows", "wait", "ran"),
 )
-WITHOUT_RECORD = frozenset({"rate", "take_slot", "keep_slot"})
-"""Scripts that touch no record: `record.lua` does not stand before them."""
+NOTHING = b'{"ok":null}'
+"""The outcome of a task that returned nothing; a completed record that is stored short leaves it out."""
+WITHOUT_RECORD = frozenset({"rate", "take_slot", "keep_slot", "admit_many"})
+"""Scripts that touch no record, or many: `head.lua` and `record.lua`, of one, do not stand before them."""
+ON_KEYS = frozenset({"look"})
+"""Scripts that have `head.lua` alone before them: making the functions of `record.lua` costs more than all they do."""
 ON_LETTERS = frozenset({"begin", "fail", "bury", "revive", "drop"})
 """Scripts that have `letters.lua` before them, and the keys of the shard's dead letters after the record's."""
+FIRST = {"admit": ("admit_new", "short"), "begin": ("begin_own", "short"), "complete": ("short", "complete_plain")}
+"""What most calls of a script find is answered before the functions for every case are made."""
+PARTS = frozenset({"head", "short", "record", "letters", *(part for parts in FIRST.values() for part in parts)})
+"""Files that are no scripts of their own."""
 KINDS = {kind.value.encode(): kind for kind in Kind}
 STATES = {state.value.encode(): state for state in State}
 SHARDS = tuple(f"{byte:02x}" for byte in range(256))
@@ -57,7 +67,7 @@ class Script:
     sha1: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Call:
     """One script with its keys and arguments."""
 
@@ -99,6 +109,10 @@ class Keys:
             f"{self.prefix}task_result:{{{shard}}}:{digest}",
             f"{self.prefix}task_leases:{{{shard}}}",
         )
+
+    def result(self, digest: str) -> str:
+        """The second of them."""
+        return f"{self.prefix}task_result:{{{digest[:2]}}}:{digest}"
 
     def letters(self, shard: str) -> tuple[str, str, str]:
         """The dead letters of a shard, their index and their counts, in the hash slot of its records."""
@@ -149,14 +163,17 @@ def parts(name: str) -> tuple[str, ...]:
     """The files that make a script, in order."""
     if name in WITHOUT_RECORD:
         return (name,)
-    return ("record", "letters", name) if name in ON_LETTERS else ("record", name)
+    if name in ON_KEYS:
+        return ("head", name)
+    letters = ("letters",) if name in ON_LETTERS else ()
+    return ("head", *FIRST.get(name, ("short",)), "record", *letters, name)
 
 
 def sources() -> list[str]:
     """The text of every script."""
     folder = resources.files("queues") / "scripts"
     names = sorted(entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua"))
-    return [script(name).source for name in names if name not in ("record", "letters")]
+    return [script(name).source for name in names if name not in PARTS]
 
 
 def call(keys: Keys, digest: str, operation: Operation, now_ms: int | None = None) -> Call:
@@ -188,12 +205,15 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
     match operation:
         case Admit() as o:
             head = (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
-            return "admit", (*head, o.duplicate.value, o.quiet_ms, int(o.is_held))
+            return "admit", (*head, o.duplicate.value, o.quiet_ms, int(o.is_held), o.begin_by_ms)
+        case Look() as o:
+            return "look", (o.fingerprint, int(o.is_ended))
         case Confirm() as o:
             return "confirm", (o.message_id, o.help_after_ms, o.ttl_ms)
         case Begin() as o:
             run = (o.message, o.execution, o.retries, o.lease_ms, o.max_lost, o.ttl_ms)
-            return "begin", (o.fingerprint, o.message_id, *run, DEAD_OUTCOME, CANCELLED_OUTCOME, o.letter_ms)
+            outcomes = (DEAD_OUTCOME, CANCELLED_OUTCOME, o.letter_ms, EXPIRED_OUTCOME)
+            return "begin", (o.fingerprint, o.message_id, *run, *outcomes, o.begin_by_ms)
         case Heartbeat() as o:
             return "heartbeat", (o.token, o.lease_ms, o.ttl_ms, o.progress)
         case Complete() as o:
@@ -208,7 +228,7 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
         case Cancel() as o:
             return "cancel", (CANCELLED_OUTCOME, o.ttl_ms, int(o.spares_running))
         case Help() as o:
-            return "help", (o.help_after_ms, o.ttl_ms)
+            return "help", (o.help_after_ms, o.ttl_ms, EXPIRED_OUTCOME)
         case Bury() as o:
             return "bury", (o.message_id, o.message, o.outcome, o.created_ms, o.letter_ms)
         case Revive() as o:
@@ -218,20 +238,14 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
     assert_never(operation)
 
 
-def answer(reply: Sequence[bytes]) -> Answer:
+def answer(reply: Sequence[Any]) -> Answer:
     """What a script's reply says."""
+    if len(reply) == 3:
+        kind, owner, state = reply
+        return Answer(KINDS[kind], owner.decode(), STATES[state])
     kind, owner, state, token, wait_ms, retries, lost, outcome, message, created_ms = reply
     return Answer(
-        KINDS[kind],
-        owner.decode(),
-        STATES[state],
-        int(token),
-        int(wait_ms),
-        int(retries),
-        int(lost),
-        outcome,
-        message,
-        int(created_ms),
+        KINDS[kind], owner.decode(), STATES[state], token, wait_ms, retries, lost, outcome, message, int(created_ms)
     )
 
 
@@ -240,7 +254,7 @@ def reading(keys: Keys, digest: str, now_ms: int | None = None) -> Call:
     return Call(script("read"), keys.of(digest), (digest, "" if now_ms is None else now_ms))
 
 
-def record(reply: Sequence[Any]) -> Record | None:
+def record(digest: str, reply: Sequence[Any]) -> Record | None:
     """The record that a reply to `reading` holds; None if there is none."""
     now, live, help_at, live_ttl_ms, finished, finished_ttl_ms = reply
     fields, ttl_ms = (live, live_ttl_ms) if live[0] is not None else (finished, finished_ttl_ms)
@@ -248,6 +262,8 @@ def record(reply: Sequence[Any]) -> Record | None:
     if fields[0] is None:
         return None
     values = {name: value for name, value in zip(names, fields, strict=True) if value is not None}
+    if "ran" in values:
+        values = _in_full(digest, values)
 
     def text(name: str) -> str:
         return str(values.get(name, b""), "utf-8")
@@ -278,5 +294,18 @@ def record(reply: Sequence[Any]) -> Record | None:
         follows=text("follows"),
         created_ms=number("created"),
         finished_ms=number("finished"),
+        begin_by_ms=number("begin_by"),
         expires_ms=int(now) + max(0, ttl_ms),
     )
+
+
+def _in_full(digest: str, values: dict[str, bytes]) -> dict[str, bytes]:
+    # A completed record that was stored short, as short.lua tells.
+    begun_ms = int(values.get("token", 0)) // 1000
+    return {
+        "outcome": NOTHING,
+        **values,
+        "owner": digest.encode() + values.get("owner", b""),
+        "created": b"%d" % (begun_ms - int(values.get("wait", 0))),
+        "finished": b"%d" % (begun_ms + int(values["ran"])),
+    }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from queues.idempotency.in_turn import AsyncInTurn
 from queues.idempotency.state import Answer, Operation, Record
 from queues.idempotency.store import Store, WorkerInfo
 
@@ -20,6 +21,10 @@ class ThreadedStore:
     async def apply_many(self, requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
         """The answers to several operations, in one round trip."""
         return await asyncio.to_thread(self._store.apply_many, requests)
+
+    def pipeline(self) -> AsyncInTurn:
+        """Takes one batch after another."""
+        return AsyncInTurn(self)
 
     async def read(self, digest: str) -> Record | None:
         """The record; None if there is none."""

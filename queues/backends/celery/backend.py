@@ -5,7 +5,7 @@ import threading
 import kombu
 from celery import Celery
 
-from queues.backends.celery.broker_url import to_kombu
+from queues.backends.celery.acks import AcksStep
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.messages import redis_priority
 from queues.backends.celery.publisher import CeleryPublisher
@@ -14,10 +14,12 @@ from queues.backends.celery.queued_redis import RedisQueued
 from queues.backends.celery.task import IdempotentTask
 from queues.executor import Executor
 from queues.idempotency.recovery import Recovery
+from queues.kombu_url import to_kombu
 from queues.priority import MAX_PRIORITY, Priority
 from queues.producer import Producer
 from queues.queued import Queued
-from queues.task import AnyTask, Tasks
+from queues.task import AnyTask
+from queues.tasks import Tasks
 
 VISIBILITY_TIMEOUT_S = 1_800
 KILL_AFTER_S = 5.0
@@ -87,6 +89,7 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
     """A Celery app whose settings keep the guarantee; JSON only."""
     broker, transport_options = to_kombu(url)
     app = Celery("onceq", broker=broker, backend=result_backend, set_as_current=False)
+    app.steps["consumer"].add(AcksStep)
     names = sorted({"default", *(task.queue for task in tasks)})
     is_amqp = url.startswith("amqp")
     app.conf.update(
@@ -112,7 +115,8 @@ def make_app(tasks: Tasks, url: str, result_backend: str | None) -> Celery:
         broker_read_url=broker,
         broker_write_url=broker,
         broker_transport_options={**_transport_options(url), **transport_options},
-        worker_send_task_events=True,
+        # A third of what the worker's main process computes, and Flower asks for them itself (`celery worker -E`, too).
+        worker_send_task_events=False,
         timezone="UTC",
         beat_scheduler=SCHEDULER,
     )

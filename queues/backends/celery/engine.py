@@ -16,7 +16,7 @@ from queues.idempotency.refusal import Refused
 from queues.message import Message
 from queues.observer import Observer
 from queues.producer import Producer
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 T = TypeVar("T")
 ATTRIBUTE = "onceq_engine"

@@ -5,10 +5,8 @@ once, for a message with marks where the messages differ, and the marks are fill
 """
 
 import json
-import os
 import re
-import secrets
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
@@ -18,49 +16,61 @@ from celery import Celery
 from celery.utils.saferepr import saferepr
 
 from queues import codec
-from queues.backends.celery.messages import HEADER, header_text, native_arguments
-from queues.message import Message
+from queues.backends.celery.messages import HEADER, header_text, native_arguments, plain_arguments
+from queues.message import EncodedTexts, Message
 from queues.task import AnyTask
 
 MARK = re.compile(r'"<<(\w+)>>"')
-SHORT_BODY_CHARS = 512
+Parts = tuple[bytes, bytes, bytes]
+PARTS = ("<shown args>", "<shown kwargs>", "<body>")
+"""In the places of what is made of the arguments, in `outlined`."""
+SHORT_BODY_BYTES = 512
 """A shorter body is shown whole to Celery's tools; a longer one as Celery cuts it."""
 
 
-class Envelopes:
-    """Writes the envelopes of one app's messages.
+class Envelope:
+    """Writes the messages of one task that go to one queue with one priority.
 
-    Settings of the app are read with the first message of a task.
+    Settings of the app are read when it is made. It belongs to one process: Celery names the sender.
+
+    Args:
+        priority: Celery's, on Redis.
     """
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, task: AnyTask, queue: str, priority: int) -> None:
         self._app = app
-        self._templates: dict[tuple[str, str, int, int], list[str]] = {}
+        self._task = task
+        self._queue = queue
+        self._priority = priority
+        self._template = _template(self._marked())
 
-    def envelope(self, message: Message, task: AnyTask, priority: int, countdown_s: float | None) -> bytes:
+    def written(self, message: Message, countdown_s: float | None = None) -> bytes:
         """What is pushed.
 
         Args:
-            priority: Celery's, on Redis.
             countdown_s: until when the worker holds the message back; None to start at once.
         """
-        retries = message.retries if task.is_foreign else 0
+        retries = message.retries if self._task.is_foreign else 0
+        template = self._template
         if countdown_s or retries:
-            own = self._marked(message, priority, countdown=countdown_s, retries=retries)
-            parts = MARK.split(json.dumps(own))
-        else:
-            # The process is part of it: Celery names the sender.
-            key = (message.task, message.queue, priority, os.getpid())
-            if key not in self._templates:
-                self._templates[key] = MARK.split(json.dumps(self._marked(message, priority)))
-            parts = self._templates[key]
-        return _filled(parts, self._values(message, task)).encode()
+            template = _template(self._marked(countdown=countdown_s, retries=retries))
+        return _filled(template, message, self._parts_of(message))
 
-    def _marked(self, message: Message, priority: int, **options: Any) -> dict[str, Any]:
-        task = self._app.tasks[message.task]
+    def outlined(self, message: Message) -> bytes:
+        """What is pushed, with `PARTS` in the places of what `parts` makes."""
+        args, kwargs, body = [mark.encode() for mark in PARTS]
+        return _filled(self._template, message, (args, kwargs, body))
+
+    def parts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], texts: EncodedTexts) -> Parts:
+        """How the arguments of a task of ours are shown, and the body."""
+        # Celery's encoder would write the same values; the record's texts are there already.
+        return self._with_body(*plain_arguments(args, kwargs), b"[%b,%b,%b]" % (*texts, NO_CALLBACKS_TEXT))
+
+    def _marked(self, **options: Any) -> dict[str, Any]:
+        task = self._app.tasks[self._task.name]
         headers, properties, _, _ = self._app.amqp.as_task_v2(
             "<<id>>",
-            message.task,
+            self._task.name,
             argsrepr="<<args>>",
             kwargsrepr="<<kwargs>>",
             ignore_result=task.ignore_result,
@@ -76,35 +86,40 @@ class Envelopes:
             "properties": {
                 **properties,
                 "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": message.queue},
-                "priority": priority,
+                "delivery_info": {"exchange": "", "routing_key": self._queue},
+                "priority": self._priority,
                 "body_encoding": "base64",
-                "delivery_tag": "<<tag>>",
+                # It tells unacked deliveries apart; only the first one of a message is published here.
+                "delivery_tag": "<<id>>",
             },
         }
 
-    def _values(self, message: Message, task: AnyTask) -> dict[str, str]:
-        args, kwargs = native_arguments(message, task)
-        if task.is_foreign:
-            _, _, body = kombu.serialization.dumps([args, kwargs, NO_CALLBACKS], serializer="json")
+    def _parts_of(self, message: Message) -> Parts:
+        if not self._task.is_foreign:
+            args_text, kwargs_text = message.texts
+            return self.parts(message.args, message.kwargs, (codec.encoded(args_text), codec.encoded(kwargs_text)))
+        args, kwargs = native_arguments(message, self._task)
+        _, _, body = kombu.serialization.dumps([args, kwargs, NO_CALLBACKS], serializer="json")
+        return self._with_body(args, kwargs, codec.encoded(body))
+
+    def _with_body(self, args: tuple[Any, ...], kwargs: dict[str, Any], body: bytes) -> Parts:
+        if len(body) < SHORT_BODY_BYTES:
+            shown = repr(args), repr(kwargs)
         else:
-            # Celery's encoder would write the same values; the record's text is there already.
-            body = f"[{','.join(message.texts)},{NO_CALLBACKS_TEXT}]"
-        is_short = len(body) < SHORT_BODY_CHARS
-        amqp = self._app.amqp
-        return {
-            "id": quoted(message.id),
-            "args": quoted(repr(args) if is_short else saferepr(args, amqp.argsrepr_maxsize)),
-            "kwargs": quoted(repr(kwargs) if is_short else saferepr(kwargs, amqp.kwargsrepr_maxsize)),
-            "body": f'"{b64encode(codec.encoded(body)).decode()}"',
-            "head": header_text(message),
-            "tag": f'"{secrets.token_hex(16)}"',
-        }
+            amqp = self._app.amqp
+            shown = saferepr(args, amqp.argsrepr_maxsize), saferepr(kwargs, amqp.kwargsrepr_maxsize)
+        return quoted(shown[0]).encode(), quoted(shown[1]).encode(), b'"%b"' % b2a_base64(body, newline=False)
 
 
 NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-NO_CALLBACKS_TEXT = json.dumps(NO_CALLBACKS)
+NO_CALLBACKS_TEXT = json.dumps(NO_CALLBACKS).encode()
 
 
-def _filled(parts: list[str], values: Mapping[str, str]) -> str:
-    return "".join(values[part] if i % 2 else part for i, part in enumerate(parts))
+def _filled(template: bytes, message: Message, parts: Parts) -> bytes:
+    args, kwargs, body = parts
+    own = {b"id": quoted(message.id).encode(), b"head": header_text(message).encode()}
+    return template % {**own, b"args": args, b"kwargs": kwargs, b"body": body}
+
+
+def _template(marked: Mapping[str, Any]) -> bytes:
+    return MARK.sub(r"%(\1)b", json.dumps(marked).replace("%", "%%")).encode()

@@ -15,7 +15,7 @@ from kombu.transport.redis import Channel
 from queues.backends.celery.messages import HEADER
 from queues.backends.celery.publisher import BROKER_ERRORS
 from queues.errors import BrokerUnavailableError
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -54,9 +54,11 @@ class FetchedFromRedis:
             return 0
         try:
             with channel.conn_or_acquire() as client:
-                until_s = _now_s(client) - silent_ms / 1000
-                tags = client.zrange(channel.unacked_index_key, 0, until_s, byscore=True, offset=0, num=BATCH)
-                left = [tag for tag in tags if self._is_guarded(_headers(client.hget(channel.unacked_key, tag)))]
+                now_s = _now_s(client)
+                # kombu writes the time of the worker's clock: what was fetched in the future is as old as now.
+                if early := self._guarded(channel, client, now_s + 1, "+inf"):
+                    client.zadd(channel.unacked_index_key, dict.fromkeys(early, now_s), xx=True)
+                left = self._guarded(channel, client, 0, now_s - silent_ms / 1000)
                 for tag in left:
                     channel.qos.restore_by_tag(tag, client)
         except BROKER_ERRORS as exc:
@@ -64,11 +66,18 @@ class FetchedFromRedis:
             raise BrokerUnavailableError(msg) from exc
         return len(left)
 
+    def _guarded(self, channel: Any, client: Any, since_s: float, until_s: float | str) -> list[bytes]:
+        """Tags of what was fetched in that time."""
+        tags = client.zrange(channel.unacked_index_key, since_s, until_s, byscore=True, offset=0, num=BATCH)
+        return [tag for tag in tags if self._is_guarded(_headers(client.hget(channel.unacked_key, tag)))]
+
     @property
     def _channel(self) -> Any:
         consumer = getattr(self._worker.consumer, "task_consumer", None)
         channel = getattr(consumer, "channel", None)
-        return channel if isinstance(channel, Channel) else None
+        # A connection that was lost is closed before there is another: until then kombu can make no client of it.
+        is_open = getattr(getattr(channel, "connection", None), "client", None) is not None
+        return channel if isinstance(channel, Channel) and is_open else None
 
     def _is_guarded(self, headers: Any) -> bool:
         return isinstance(headers, dict) and HEADER in headers and headers.get("task") in self._tasks

@@ -5,7 +5,6 @@ import threading
 
 from celery import Celery
 
-from queues.backends.celery.broker_url import from_kombu
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.publisher import CeleryPublisher
 from queues.clock import SystemClock
@@ -14,12 +13,13 @@ from queues.executor import Executor
 from queues.handle import Access
 from queues.idempotency.guard import Guard
 from queues.idempotency.recovery import Recovery
+from queues.kombu_url import from_kombu
 from queues.observers.environment import observer_for
 from queues.producer import Producer
 from queues.settings import letter_ttl_ms
 from queues.stores.redis import RedisStore
 from queues.stores.redis_async import async_redis_store
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 
 def foreign_engine(app: Celery) -> Engine:
@@ -43,7 +43,7 @@ def foreign_engine(app: Celery) -> Engine:
     letter_ms = letter_ttl_ms(app.conf.get("idempotency_dead_letter_ttl"))
     publisher = CeleryPublisher(tasks, app, store_url=url, stopping=stopping)
     observer = observer_for(app.conf.get("idempotency_observer"))
-    guard = Guard.over(store, clock, stopping, observer, publisher.name, letter_ms)
+    guard = Guard(store, clock, stopping, observer, publisher.name, letter_ms)
     executor = Executor(tasks, guard, publisher.publish)
     recovery = Recovery(store, tasks, publisher.name, publisher.publish, publisher.is_ours, observer)
     access = Access(store, async_store, clock, publisher.pause)

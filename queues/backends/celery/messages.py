@@ -8,12 +8,12 @@ from typing import Any
 from celery.app.task import Context
 
 from queues import codec
+from queues.asking import named
 from queues.call import Call
 from queues.idempotency.key import ALGORITHM
 from queues.idempotency.refusal import Delivered, check_head
 from queues.message import Message, trace_of
 from queues.priority import MAX_PRIORITY
-from queues.producer import named
 from queues.task import AnyTask
 
 HEADER = "onceq"
@@ -46,12 +46,13 @@ def header(message: Message) -> dict[str, Any]:
         "priority": message.priority,
         "created": message.created_ms,
         **({"trace": dict(message.trace)} if message.trace else {}),
+        **({"begin_by": message.begin_by_ms} if message.begin_by_ms else {}),
     }
 
 
 def header_text(message: Message) -> str:
     """The header as JSON."""
-    if message.trace:
+    if message.trace or message.begin_by_ms:
         return json.dumps(header(message))
     return (
         f'{{"v":"{ALGORITHM}","key":{quoted(message.digest)},"fingerprint":{quoted(message.fingerprint)},'
@@ -63,7 +64,12 @@ def native_arguments(message: Message, task: AnyTask) -> tuple[tuple[Any, ...], 
     """The arguments as Celery is to carry them; a foreign task's go through Celery's own serializer unchanged."""
     if task.is_foreign:
         return tuple(message.args), dict(message.kwargs)
-    return tuple(codec.plain(message.args)), codec.plain(dict(message.kwargs))
+    return plain_arguments(message.args, message.kwargs)
+
+
+def plain_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a task of ours as Celery is to carry them."""
+    return tuple(codec.plain(args)), codec.plain(dict(kwargs)) if kwargs else {}
 
 
 def carries_continuation(options: Mapping[str, Any]) -> bool:
@@ -100,6 +106,7 @@ def from_request(request: Context, task: AnyTask, args: tuple[Any, ...], kwargs:
         created_ms=head["created"],
         options={"celery": options} if options else {},
         trace=trace_of(head.get("trace")),
+        begin_by_ms=head.get("begin_by", 0),
     )
 
 

@@ -1,7 +1,9 @@
 """Publish to Celery's queues, on Redis or on RabbitMQ."""
 
+import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,14 +12,16 @@ import kombu.exceptions
 import redis.exceptions
 from celery import Celery, signals
 
-from queues.backends.celery.broker_url import from_kombu
-from queues.backends.celery.envelope import Envelopes
+from queues.backends.celery.envelope import PARTS, Envelope
 from queues.backends.celery.messages import HEADER, header, native_arguments, redis_priority
 from queues.errors import BrokerUnavailableError
 from queues.idempotency.publication import Publication
+from queues.kombu_url import from_kombu
 from queues.message import Message
+from queues.outline import Outline, marked
 from queues.redis_url import is_same_redis
-from queues.task import Tasks
+from queues.task import AnyTask
+from queues.tasks import Tasks
 
 # AttributeError: kombu's Redis channel, when its connection is reset while it is being used.
 BROKER_ERRORS = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, OSError, AttributeError)
@@ -41,9 +45,8 @@ class CeleryPublisher:
         self.app = app
         self._tasks = tasks
         self._stopping = stopping
-        self._envelopes = Envelopes(app)
-        self._wishing: dict[str, bool] = {}
-        self._list_keys: dict[tuple[str, int], str] = {}
+        self._lanes: dict[tuple[str, str, int, int], Lane] = {}
+        self._outlines: dict[tuple[str, str, int, int], Outline | None] = {}
         broker_url = from_kombu(str(app.conf.broker_write_url or ""), app.conf.broker_transport_options or {})
         # An app with an AMQP class of its own does not put its messages where Celery's transport would.
         is_celerys = app.amqp_cls == Celery.amqp_cls
@@ -80,14 +83,22 @@ class CeleryPublisher:
 
     def publication(self, message: Message, delay_ms: int) -> Publication | None:
         """What Celery's transport does to publish, where the queue is in the store's Redis."""
-        if not self._is_in_store or message.options or _is_watched() or self._has_wishes:
+        if message.options:
             return None
-        if self._task_has_wishes(message.task):
+        lane = self._lane(message.task, message.queue, message.priority)
+        if lane is None or lane.envelope is None:
             return None
-        task = self._tasks.get(message.task)
-        priority = 0 if task.is_foreign else redis_priority(message.priority)
-        entry = self._envelopes.envelope(message, task, priority, delay_ms / 1000 or None)
-        return Publication(self._list_key(message.queue, priority), entry, is_left=True)
+        return Publication(lane.list_key, lane.envelope.written(message, delay_ms / 1000 or None), is_left=True)
+
+    def outline(self, task: AnyTask) -> Outline | None:
+        """How the messages of a task of ours are published, where the queue is in the store's Redis."""
+        if not self._can_push or _is_watched():
+            return None
+        key = (task.name, task.queue, task.priority, os.getpid())
+        try:
+            return self._outlines[key]
+        except KeyError:
+            return self._outlines.setdefault(key, self._outline(task))
 
     def is_ours(self, message: Message) -> bool:
         """Whether no other backend's options are in it."""
@@ -98,7 +109,7 @@ class CeleryPublisher:
         self._stopping.wait(ms / 1000)
 
     def close(self) -> None:
-        """Close the connections to the broker."""
+        """Let go of the broker's connections; kombu keeps one pool of them for all apps of this process."""
         self.app.close()
 
     def _native_priority(self, priority: int) -> int:
@@ -113,35 +124,61 @@ class CeleryPublisher:
         return dict(self.app.conf.broker_transport_options)
 
     @cached_property
-    def _has_wishes(self) -> bool:
+    def _can_push(self) -> bool:
         # Celery looks a setting up in a chain of dictionaries, some 5 us each: they are read once.
         conf = self.app.conf
-        return bool(conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json")
+        has_wishes = conf.task_send_sent_event or conf.task_compression or conf.task_serializer != "json"
+        return self._is_in_store and not has_wishes
 
-    def _task_has_wishes(self, name: str) -> bool:
-        if name not in self._wishing:
-            native = self.app.tasks[name]
-            options = dict(native._get_exec_options())
-            if not self._tasks.get(name).is_foreign:
-                # Celery fills it in from `task_default_priority`; of a task of ours, its message says it.
-                options["priority"] = None
-            serializer = options.get("serializer") or "json"
-            has_own = serializer != "json" or any(options.get(each) is not None for each in WISHES)
-            self._wishing[name] = has_own or type(native).shadow_name is not celery.Task.shadow_name
-        return self._wishing[name]
+    def _lane(self, name: str, queue: str, priority: int) -> "Lane | None":
+        """How a script publishes such messages now; None where only Celery's own way does."""
+        if not self._can_push or _is_watched():
+            return None
+        key = (name, queue, priority, os.getpid())
+        return self._lanes.get(key) or self._lanes.setdefault(key, self._new_lane(name, queue, priority))
+
+    def _outline(self, task: AnyTask) -> Outline | None:
+        lane = self._new_lane(task.name, task.queue, task.priority)
+        if lane.envelope is None or task.is_foreign:
+            return None
+        published = Publication(lane.list_key, lane.envelope.outlined(marked(task)), is_left=True)
+        return Outline(published, PARTS, lane.envelope.parts)
+
+    def _new_lane(self, name: str, queue: str, priority: int) -> "Lane":
+        task = self._tasks.get(name)
+        native_priority = 0 if task.is_foreign else redis_priority(priority)
+        envelope = None if self._task_has_wishes(task) else Envelope(self.app, task, queue, native_priority)
+        return Lane(self._list_key(queue, native_priority), envelope)
+
+    def _task_has_wishes(self, task: AnyTask) -> bool:
+        native = self.app.tasks[task.name]
+        options = dict(native._get_exec_options())
+        if not task.is_foreign:
+            # Celery fills it in from `task_default_priority`; of a task of ours, its message says it.
+            options["priority"] = None
+        serializer = options.get("serializer") or "json"
+        has_own = serializer != "json" or any(options.get(each) is not None for each in WISHES)
+        return has_own or type(native).shadow_name is not celery.Task.shadow_name
 
     def _list_key(self, queue: str, priority: int) -> str:
-        key = self._list_keys.get((queue, priority))
-        if key is None:
-            key = self._list_keys[queue, priority] = self._made_list_key(queue, priority)
-        return key
-
-    def _made_list_key(self, queue: str, priority: int) -> str:
         options = self._transport_options
         steps = options.get("priority_steps") or [0, 3, 6, 9]
         step = max((step for step in steps if step <= priority), default=steps[0])
         name = f"{queue}{options.get('sep', PRIORITY_SEPARATOR)}{step}" if step else queue
         return f"{options.get('global_keyprefix', '')}{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How a script publishes the messages of one task that go to one queue with one priority.
+
+    Args:
+        list_key: where they are pushed.
+        envelope: writes what is pushed; None where only Celery's own way of publishing does as the task says.
+    """
+
+    list_key: str
+    envelope: Envelope | None
 
 
 def _is_watched() -> bool:

@@ -14,7 +14,7 @@ from queues.backends.celery.publisher import BROKER_ERRORS
 from queues.errors import BrokerUnavailableError, QueueError
 from queues.message import Message
 from queues.queued import Taken
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 UNREADABLE = (QueueError, kombu.exceptions.KombuError, ValueError, TypeError, KeyError)
 

@@ -8,7 +8,7 @@ from celery import Celery
 from queues.backends.celery.queued import read, translated
 from queues.message import Message
 from queues.queued import Lane, Look, Taken, sorted_out
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 NOT_FOUND = 404
 

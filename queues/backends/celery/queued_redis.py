@@ -12,7 +12,7 @@ from celery import Celery
 from queues.backends.celery.queued import UNREADABLE, read, translated
 from queues.message import Message
 from queues.queued import Lane, Look, Taken
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 PAGE = 500
 LOOK_BEHIND = 1_000

@@ -10,6 +10,7 @@ from celery.exceptions import Ignore, Reject
 from celery.result import AsyncResult, EagerResult
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
+from queues.asking import message_for, named
 from queues.backends.celery.engine import Engine, settle
 from queues.backends.celery.foreign import foreign_engine
 from queues.backends.celery.locks import Locks
@@ -24,7 +25,6 @@ from queues.handle import Decision, Handle
 from queues.idempotency.state import Kind
 from queues.observer import published
 from queues.once import REPLACING, Once
-from queues.producer import message_for, named
 from queues.run import Run, current_run
 from queues.task import AnyTask, Task
 

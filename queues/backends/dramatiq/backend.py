@@ -2,16 +2,17 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import dramatiq
+from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis, dq_name
 from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExceeded
 
+from queues.backends.dramatiq.ahead import Ahead
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.garbage import GarbageProof
@@ -21,17 +22,20 @@ from queues.backends.dramatiq.queued_redis import RedisQueued
 from queues.backends.dramatiq.rabbitmq_broker import GarbageProofRabbitmqBroker
 from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
 from queues.backends.dramatiq.schedules import declare_ticks
+from queues.disposition import Disposition, Done
 from queues.errors import BrokerUnavailableError, InvalidOptionError
 from queues.executor import Executor
 from queues.idempotency.publication import Publication
 from queues.idempotency.recovery import Recovery
 from queues.message import Message
+from queues.outline import Outline, marked
 from queues.priority import MAX_PRIORITY
 from queues.producer import Producer
 from queues.queued import Queued
 from queues.redis_url import Topology, is_redis_url, is_same_redis, read
 from queues.stores.connection import connected
-from queues.task import AnyTask, Tasks
+from queues.task import AnyTask
+from queues.tasks import Tasks
 from queues.ticker import Ticker
 
 logger = logging.getLogger(__name__)
@@ -65,7 +69,9 @@ class DramatiqBackend:
         self._stopping = stopping
         self.broker = broker if broker is not None else make_broker(url)
         self._is_in_store = isinstance(self.broker, RedisBroker) and is_same_redis(url, store_url)
+        self._outlines: dict[tuple[str, str, int], Outline] = {}
         self._deliveries = Deliveries(stopping)
+        self._ahead: Ahead | None = None
         self.broker.add_middleware(self._deliveries)
         # A middleware that watches what is enqueued would not see what a script pushes.
         self._is_in_store = self._is_in_store and not any(watches_enqueue(m) for m in self.broker.middleware)
@@ -77,6 +83,9 @@ class DramatiqBackend:
         self._deliveries.refuse_with(executor.guard.refuse, self._tasks)
         if isinstance(self.broker, GarbageProof):
             self.broker.refuse_with(executor.guard.refuse)
+        if isinstance(self.broker, GarbageProofRedisBroker):
+            self._ahead = self.broker.ahead = Ahead(executor, self._tasks)
+            self._deliveries.tell_passed(self._ahead.passed)
         declare_ticks(self.broker, self._tasks, Ticker(self._tasks, executor.guard.store))
         for task in self._tasks:
             declare = dramatiq.actor(
@@ -93,22 +102,38 @@ class DramatiqBackend:
             native = self._deliveries.message
             if native is None:
                 return task(*args, **kwargs)
+            is_awaited = self._takes_results(native.options)
             try:
-                message = from_native(native, task)
-                self._deliveries.take(native)
-                disposition = executor.execute(message)
+                disposition = self._executed(native, task, executor, is_awaited=is_awaited)
             except Shutdown as exc:
                 # The executor has put a copy back on the queue.
                 raise SkipMessage("the worker shuts down") from exc
             value = settle(disposition, native)
-            return value if self._takes_results(native.options) else None
+            return value if is_awaited else None
 
         return run
 
+    def _executed(self, native: MessageProxy, task: AnyTask, executor: Executor, *, is_awaited: bool) -> Disposition:
+        taken = self._ahead.take(native) if self._ahead is not None else None
+        message, begun = taken or (from_native(native, task), None)
+        self._deliveries.take(native)
+        if self._ahead is None or is_awaited or message.options:
+            return executor.execute(message, begun)
+        later = self._ahead.later(native, task)
+        if later is not None:
+            return executor.execute(message, begun, later)
+        begun_ms = executor.guard.clock.monotonic_ms()
+        disposition = executor.execute(message, begun)
+        if isinstance(disposition, Done) and not disposition.is_replay:
+            self._ahead.ran(task, executor.guard.clock.monotonic_ms() - begun_ms)
+        return disposition
+
     def _takes_results(self, options: dict[str, Any]) -> bool:
         # Dramatiq warns of every result that nothing in its own pipeline takes.
-        has_results = any(isinstance(m, dramatiq.results.Results) for m in self.broker.middleware)
-        return has_results or options.get("pipe_target") is not None
+        for middleware in self.broker.middleware:
+            if isinstance(middleware, dramatiq.results.Results):
+                return True
+        return options.get("pipe_target") is not None
 
     def publish(self, message: Message, delay_ms: int = 0) -> None:
         """Put the message on its queue, or on its queue of delayed messages."""
@@ -129,7 +154,8 @@ class DramatiqBackend:
         if not self._is_in_store:
             return None
         broker: Any = self.broker
-        entry = str(uuid.uuid4())
+        # Dramatiq takes a new name for every copy of a message; this is the only one that bears its own id.
+        entry = message.id
         own: dict[str, Any] = {"redis_message_id": entry}
         queue = message.queue
         if delay_ms:
@@ -141,6 +167,17 @@ class DramatiqBackend:
             list_key += f":{level}"
         data = payload(message, self._tasks.get(message.task), queue, own)
         return Publication(list_key, entry.encode(), is_left=False, hash_key=f"{hash_key}.msgs", payload=data)
+
+    def outline(self, task: AnyTask) -> Outline | None:
+        """How the messages of a task are published, where Dramatiq writes JSON to the store's Redis."""
+        if not self._is_in_store or type(dramatiq.get_encoder()) is not dramatiq.JSONEncoder:
+            return None
+        key = (task.name, task.queue, task.priority)
+        outline = self._outlines.get(key)
+        if outline is None:
+            published = self.publication(marked(task), 0)
+            outline = None if published is None else self._outlines.setdefault(key, Outline(published, (), _no_parts))
+        return outline
 
     def is_ours(self, message: Message) -> bool:
         """Whether no other backend's options are in it."""
@@ -179,9 +216,7 @@ def make_broker(url: str) -> dramatiq.Broker:
         if read(url).topology is Topology.CLUSTER:
             msg = "a cluster can keep the records, not Dramatiq's queues: name another broker with DRAMATIQ_BROKER_URL"
             raise InvalidOptionError(msg)
-        if read(url).topology is Topology.SENTINEL:
-            return GarbageProofRedisBroker(client=connected(url))
-        return GarbageProofRedisBroker(url=url)
+        return GarbageProofRedisBroker(client=connected(url))
     if scheme in ("amqp", "amqps"):
         return GarbageProofRabbitmqBroker(url=url, confirm_delivery=True, max_priority=MAX_PRIORITY)
     known = "redis://, rediss://, unix://, redis+sentinel://, amqp:// or amqps://"
@@ -193,3 +228,8 @@ def watches_enqueue(middleware: Middleware) -> bool:
     """Whether the middleware has a hook for enqueuing of its own."""
     kind = type(middleware)
     return kind.before_enqueue is not Middleware.before_enqueue or kind.after_enqueue is not Middleware.after_enqueue
+
+
+def _no_parts(*_: object) -> tuple[bytes, ...]:
+    # The texts of the arguments are all that the payload has of them.
+    return ()

@@ -18,7 +18,7 @@ from queues.errors import InvalidMessageError, StoreUnavailableError, TaskFailed
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.refusal import Refused
 from queues.observers.environment import Address, serve_metrics_beside_workers
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 Refuse = Callable[[Refused, BaseException], None]
@@ -39,6 +39,7 @@ class Deliveries(Middleware):
         self._recovery: Recovery | None = None
         self._refuse: Refuse | None = None
         self._guarded_tasks = Tasks()
+        self._passed: Callable[[MessageProxy], None] | None = None
 
     @property
     def forks(self) -> list[Callable[[], int]]:
@@ -56,6 +57,10 @@ class Deliveries(Middleware):
             tasks: those whose runs are guarded.
         """
         self._refuse, self._guarded_tasks = refuse, tasks
+
+    def tell_passed(self, passed: Callable[[MessageProxy], None]) -> None:
+        """Tell it of each message that is done with, before it is acknowledged, whether its task has run or not."""
+        self._passed = passed
 
     def take(self, message: MessageProxy) -> None:
         """From here on the executor answers for the message, and writes its dead letter, if there is one."""
@@ -75,10 +80,14 @@ class Deliveries(Middleware):
     ) -> None:
         """Forget the message."""
         self._local.message = None
+        if self._passed is not None:
+            self._passed(message)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         """Forget the message."""
         self._local.message = None
+        if self._passed is not None:
+            self._passed(message)
 
     def before_nack(self, broker: Broker, message: MessageProxy) -> None:
         """Keep what no executor has seen: of an unknown actor, of a strange version, or of an unguarded actor.

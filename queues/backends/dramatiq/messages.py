@@ -11,11 +11,11 @@ from dramatiq.broker import MessageProxy
 from dramatiq.common import q_name
 
 from queues import codec
+from queues.asking import named
 from queues.call import Call
 from queues.idempotency.key import ALGORITHM
 from queues.idempotency.refusal import Delivered, check_head
 from queues.message import UNGUARDED, Message, trace_of
-from queues.producer import named
 from queues.task import AnyTask
 
 HEADER = "onceq"
@@ -29,17 +29,23 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def header(
-    digest: str, fingerprint: str, retries: int = 0, priority: int = 5, trace: Mapping[str, str] | None = None
+    digest: str,
+    fingerprint: str,
+    retries: int = 0,
+    priority: int = 5,
+    trace: Mapping[str, str] | None = None,
+    begin_by_ms: int = 0,
 ) -> dict[str, Any]:
     """What travels beside the arguments."""
     head = {"v": ALGORITHM, "key": digest, "fingerprint": fingerprint, "retries": retries, "priority": priority}
-    return {**head, "trace": dict(trace)} if trace else head
+    others = {"trace": dict(trace or {}), "begin_by": begin_by_ms}
+    return {**head, **{name: value for name, value in others.items() if value}}
 
 
 def to_native(message: Message, task: AnyTask) -> dramatiq.Message[Any]:
     """The Dramatiq message that asks for the same run."""
     options: dict[str, Any] = dict(message.options.get("dramatiq", {}))
-    options[HEADER] = header(message.digest, message.fingerprint, message.retries, message.priority, message.trace)
+    options[HEADER] = header(*_head(message))
     if task.is_foreign:
         args, kwargs = message.args, dict(message.kwargs)
         options |= {"retries": message.retries} if "retries" in options else {}  # a replayed one begins anew
@@ -65,13 +71,27 @@ def payload(message: Message, task: AnyTask, queue: str, own: Mapping[str, Any])
     """
     if type(dramatiq.get_encoder()) is not dramatiq.JSONEncoder or message.options:
         return to_native(message, task).copy(queue_name=queue, options=dict(own)).encode()
-    head = header(message.digest, message.fingerprint, message.retries, message.priority, message.trace)
-    options = _compact({HEADER: head, PRIORITY: message.priority, **own})
+    options = f'"{HEADER}":{_header_text(message)},"{PRIORITY}":{message.priority}'
+    for name, value in own.items():
+        options += f',"{name}":{quoted(value) if isinstance(value, str) else _compact(value)}'
     args, kwargs = message.texts
     moment = f',"message_timestamp":{message.created_ms or dramatiq.common.current_millis()}'
     return codec.encoded(
         f'{{"queue_name":{quoted(queue)},"actor_name":{quoted(message.task)},"args":{args},"kwargs":{kwargs},'
-        f'"options":{options},"message_id":{quoted(message.id)}{moment}}}'
+        f'"options":{{{options}}},"message_id":{quoted(message.id)}{moment}}}'
+    )
+
+
+def _head(message: Message) -> tuple[Any, ...]:
+    return message.digest, message.fingerprint, message.retries, message.priority, message.trace, message.begin_by_ms
+
+
+def _header_text(message: Message) -> str:
+    if message.trace or message.begin_by_ms:
+        return _compact(header(*_head(message)))
+    return (
+        f'{{"v":"{ALGORITHM}","key":{quoted(message.digest)},"fingerprint":{quoted(message.fingerprint)},'
+        f'"retries":{message.retries},"priority":{message.priority}}}'
     )
 
 
@@ -82,6 +102,8 @@ def from_native(native: Native, task: AnyTask) -> Message:
         InvalidMessageError: the option that should carry the key does not.
         InvalidArgumentsError, UnencodableError: the arguments make no key.
     """
+    if isinstance(native, MessageProxy):
+        native = native._message  # the proxy takes four times as long for each of its parts
     args, kwargs = tuple(native.args), dict(native.kwargs)
     if not task.is_foreign:
         args, kwargs = tuple(codec.restored([*args])), codec.restored(kwargs)
@@ -105,6 +127,7 @@ def from_native(native: Native, task: AnyTask) -> Message:
         created_ms=native.message_timestamp,
         options={"dramatiq": others} if others else {},
         trace=trace_of(head.get("trace")),
+        begin_by_ms=head.get("begin_by", 0),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import dramatiq
 from dramatiq.broker import Broker, MessageProxy
 
+from queues.asking import named
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.messages import HEADER, from_native, header, to_native
@@ -23,11 +24,11 @@ from queues.message import Message
 from queues.observer import Observer
 from queues.observers.environment import observer_for
 from queues.once import Once
-from queues.producer import named
 from queues.run import Run
 from queues.settings import letter_ttl_ms
 from queues.stores.redis import RedisStore
-from queues.task import Task, Tasks
+from queues.task import Task
+from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Idempotency(Deliveries):
         self._once = once
         self._all_actors = all_actors
         self.store = store if store is not None else RedisStore(url, prefix=prefix)
-        self._guard = Guard.over(
+        self._guard = Guard(
             self.store,
             SystemClock(),
             self._stopping,

@@ -12,7 +12,7 @@ from queues.backends.dramatiq.messages import HEADER, from_native
 from queues.errors import QueueError
 from queues.message import Message
 from queues.queued import Lane, Taken
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 UNREADABLE = (QueueError, DecodeError, ValueError, TypeError, KeyError)
 

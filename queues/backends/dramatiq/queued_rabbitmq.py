@@ -11,7 +11,7 @@ from queues.backends.dramatiq.broker_errors import translated
 from queues.backends.dramatiq.queued import lanes, read
 from queues.message import Message
 from queues.queued import Lane, Look, Taken, sorted_out
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 NOT_FOUND = 404
 

@@ -12,7 +12,7 @@ from queues.backends.dramatiq.queued import lanes, read
 from queues.backends.dramatiq.redis_broker import LEVELS, GarbageProofRedisBroker
 from queues.message import Message
 from queues.queued import Lane, Look, Taken
-from queues.task import Tasks
+from queues.tasks import Tasks
 
 COLON = ":"
 """Stands between a queue's name, which can hold none, and that of one of its lists."""

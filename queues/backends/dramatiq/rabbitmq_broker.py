@@ -9,6 +9,7 @@ from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
 from queues.backends.dramatiq.garbage import GarbageProof
+from queues.backends.dramatiq.hooks import KnownHooks
 
 
 class GarbageProofConsumer(_RabbitmqConsumer):
@@ -47,7 +48,7 @@ class GarbageProofConsumer(_RabbitmqConsumer):
         return True
 
 
-class GarbageProofRabbitmqBroker(GarbageProof, RabbitmqBroker):
+class GarbageProofRabbitmqBroker(GarbageProof, KnownHooks, RabbitmqBroker):
     """A RabbitMQ broker whose consumers are garbage-proof."""
 
     @property

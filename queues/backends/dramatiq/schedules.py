@@ -7,7 +7,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware
 
-from queues.task import Tasks
+from queues.tasks import Tasks
 from queues.ticker import TRY_AGAIN_S, Ticker
 
 logger = logging.getLogger(__name__)

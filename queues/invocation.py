@@ -1,4 +1,4 @@
-"""Call a task's function, sync or async, so that its run can be stopped from outside."""
+"""Invoke a task's function, sync or async, so that its run can be stopped from outside."""
 
 import asyncio
 import concurrent.futures
@@ -15,7 +15,7 @@ CANCEL_WAIT_S = 10.0
 STOPS = (StopRunError, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
-def call(task: AnyTask, run: Run) -> Any:
+def invoke(task: AnyTask, run: Run) -> Any:
     """The task's own result.
 
     Raises:
@@ -23,7 +23,7 @@ def call(task: AnyTask, run: Run) -> Any:
         BaseException: whatever the task raises.
     """
     try:
-        return _call_async(task, run) if task.is_async else _call_sync(task, run)
+        return _invoke_async(task, run) if task.is_async else _invoke_sync(task, run)
     except BaseException as exc:
         # Once more: an exception from outside may have come while the function was being left.
         run.leave()
@@ -33,7 +33,7 @@ def call(task: AnyTask, run: Run) -> Any:
         raise
 
 
-def _call_sync(task: AnyTask, run: Run) -> Any:
+def _invoke_sync(task: AnyTask, run: Run) -> Any:
     set_current(run)
     run.enter()
     try:
@@ -43,7 +43,7 @@ def _call_sync(task: AnyTask, run: Run) -> Any:
         set_current(None)
 
 
-def _call_async(task: AnyTask, run: Run) -> Any:
+def _invoke_async(task: AnyTask, run: Run) -> Any:
     ended = threading.Event()
 
     async def awaited() -> Any:
