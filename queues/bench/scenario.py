@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from queues.bench.contenders import Contender
 from queues.bench.measure import Sample
 from queues.bench.party import Party
 
@@ -10,11 +11,9 @@ class Scenario(Protocol):
     """One thing that is measured of each contender that offers it."""
 
     name: str
-    unit: str
-    is_less_better: bool
 
-    def suits(self, party: Party) -> bool:
-        """Whether the contender can be measured."""
+    def suits(self, contender: Contender, offers: frozenset[str]) -> bool:
+        """Whether the contender can be measured, whose program has these verbs."""
         ...
 
     def prepare(self, party: Party) -> None:

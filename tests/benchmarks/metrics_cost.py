@@ -16,11 +16,11 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from app.embedded.ports import free_port
 from queues import Observer, Queue, Tasks, connect
 from queues.backends.memory import MemoryBackend
 from queues.observers.metrics import PrometheusMetrics
 from queues.task import AnyTask
+from tests.ports import free_port
 from tests.servers import ValkeyServer
 from tests.stage import Stage
 from tests.workers import Kind

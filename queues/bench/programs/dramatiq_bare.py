@@ -22,7 +22,7 @@ def _declare(kind: str) -> None:
     def run(*arguments: Any) -> None:
         function(*arguments)
 
-    ACTORS[kind] = dramatiq.actor(actor_name=f"bench.{kind}", broker=broker)(run)
+    ACTORS[kind] = dramatiq.actor(actor_name=f"bench.{kind}", queue_name=os.environ["BENCH_QUEUE"], broker=broker)(run)
 
 
 for _kind in work.WORK:

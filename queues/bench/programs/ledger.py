@@ -25,6 +25,11 @@ def note(number: int) -> None:
     os.write(_descriptors[pid], ENTRY.pack(number, time.monotonic_ns()))
 
 
+def released_by(path: Path, number: int) -> Path:
+    """The file that lets the task `hold` of that number end, beside the ledger."""
+    return path.with_name(f"release-{number}")
+
+
 def count(path: Path) -> int:
     """How many effects there are."""
     return path.stat().st_size // ENTRY.size if path.exists() else 0

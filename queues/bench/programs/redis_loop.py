@@ -14,8 +14,12 @@ def send(kind: str, numbers: range) -> None:
         _client.evalsha(_sha, 1, f"bench:{number}", kind)
 
 
-def repeat(kind: str, number: int, count: int) -> None:
-    """A GET of the same key, again and again."""
+def run(kind: str, number: int) -> None:
+    """The key."""
     _client.set(f"bench:{number}", kind)
-    for _ in range(count):
+
+
+def repeat(_: str, number: int, count: int) -> None:
+    """A GET of the same key, again and again."""
+    for _attempt in range(count):
         _client.get(f"bench:{number}")

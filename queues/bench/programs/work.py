@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import ledger
 import redis
@@ -12,6 +13,8 @@ CPU_MS = 1
 SLEEP_S = 0.01
 LARGE_CHARS = 100_000
 COUNTER = "bench:count"
+HOLD_AT_MOST_S = 60.0
+LOOK_EVERY_S = 0.01
 _local = threading.local()
 
 
@@ -19,6 +22,11 @@ def noop(number: int) -> int:
     """Nothing."""
     ledger.note(number)
     return number
+
+
+def void(number: int) -> None:
+    """Nothing, and nothing comes of it."""
+    ledger.note(number)
 
 
 def incr(number: int) -> int:
@@ -56,7 +64,26 @@ def large(number: int, text: str = "") -> int:
     return number
 
 
-WORK: dict[str, Callable[..., int]] = {"noop": noop, "incr": incr, "cpu": cpu, "sleep": sleep, "large": large}
+def where(number: int) -> int:
+    """Its effect is the process group that it runs in, below zero."""
+    ledger.note(-os.getpgid(0))
+    return number
+
+
+def hold(number: int) -> int:
+    """Its effects are its number and its process group; it ends when its file is there."""
+    ledger.note(number)
+    ledger.note(-os.getpgid(0))
+    deadline_s = time.monotonic() + HOLD_AT_MOST_S
+    released = ledger.released_by(Path(os.environ["BENCH_LEDGER"]), number)
+    while not released.exists() and time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S)
+    return number
+
+
+WORK: dict[str, Callable[..., object]] = {
+    function.__name__: function for function in (noop, void, incr, cpu, sleep, large, where, hold)
+}
 TEXT = "x" * LARGE_CHARS
 
 

@@ -1,34 +1,31 @@
 """How fast tasks are submitted, while no worker takes them."""
 
+from queues.bench.contenders import Contender
 from queues.bench.measure import Sample
 from queues.bench.party import Party
-from queues.bench.server import emptied, server_cpu_s
+from queues.bench.scenarios.checking import Numbers
+from queues.bench.server import emptied
 
 WARM_UP = 200
-FIRST_NUMBER = 1_000_000
 
 
 class Sending:
     """Submissions a second.
 
     Args:
-        verb: of the program: `send`, `send_many` or `repeat`.
+        verb: of the program: `send` or `send_many`.
         count: how many in a round.
     """
 
-    unit = "a second"
-    is_less_better = False
-
-    def __init__(self, name: str, verb: str, count: int, kind: str = "noop") -> None:
+    def __init__(self, name: str, verb: str, count: int) -> None:
         self.name = name
         self._verb = verb
         self._count = count
-        self._kind = kind
-        self._next = FIRST_NUMBER
+        self._numbers = Numbers(1_000_000)
 
-    def suits(self, party: Party) -> bool:
+    def suits(self, contender: Contender, offers: frozenset[str]) -> bool:
         """Whether the program has that verb."""
-        return self._verb in party.offers
+        return self._verb in offers
 
     def prepare(self, party: Party) -> None:
         """Open connections, and load scripts."""
@@ -37,7 +34,7 @@ class Sending:
     def measure(self, party: Party, round_number: int) -> Sample:
         """One round, on an empty server."""
         emptied(party.redis_url)
-        before_s = server_cpu_s(party.redis_url)
+        before_s = party.server_cpu_s
         told = self._ask(party, self._count)
         return Sample(
             self.name,
@@ -46,11 +43,10 @@ class Sending:
             self._count / told["seconds"],
             self._count,
             client_cpu_s=told["cpu_s"],
-            server_cpu_s=server_cpu_s(party.redis_url) - before_s,
+            server_cpu_s=party.server_cpu_s - before_s,
         )
 
     def _ask(self, party: Party, count: int) -> dict[str, float]:
-        start, self._next = self._next, self._next + count
-        numbers = {"number": start} if self._verb == "repeat" else {"start": start}
-        told: dict[str, float] = party.ask(do=self._verb, kind=self._kind, count=count, **numbers)
+        sent = self._numbers.take(count)
+        told: dict[str, float] = party.ask(do=self._verb, kind="noop", start=sent.start, count=count)
         return told
