@@ -1,9 +1,14 @@
 """The application: Celery's, with the seams of this package."""
 
+from types import MethodType
 from typing import Any
 
 import celery
+from celery import signals
 from celery.utils.objects import Bunch
+
+from compat.celery.flower import count_in_dramatiq
+from compat.celery.results import BACKENDS
 
 SEAMS = Bunch(
     amqp_cls="compat.celery.publish:AMQP",
@@ -41,8 +46,18 @@ def install(app: celery.Celery) -> celery.Celery:
     for cached in ("amqp", "control", "events", "Worker"):
         app.__dict__.pop(cached, None)
     app.__dict__["Worker"] = app.subclass_with_self("compat.celery.worker:Worker", name="Worker")
+    app.__dict__["close"] = MethodType(_close, app)
     app.add_defaults(DEFAULTS)
+    app.loader.override_backends = {**BACKENDS, **app.loader.override_backends}
+    signals.import_modules.connect(count_in_dramatiq)
     return app
+
+
+def _close(app: celery.Celery) -> None:
+    """Celery's own `close`, and the connections of Dramatiq's broker."""
+    if (amqp := app.__dict__.get("amqp")) is not None:
+        amqp.close()
+    type(app).close(app)
 
 
 def is_installed(app: celery.Celery) -> bool:

@@ -1,5 +1,6 @@
 """The seam to Dramatiq's brokers: which one serves a Celery application's `broker_url`."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dramatiq
@@ -8,6 +9,7 @@ import redis.exceptions
 from celery.exceptions import ImproperlyConfigured
 from dramatiq.errors import BrokerConnectionError
 
+from compat.celery.brokers.depth import Depth
 from compat.celery.brokers.memory import in_memory
 from compat.celery.brokers.rabbitmq import RabbitmqQueues
 from compat.celery.brokers.redis import RedisQueues
@@ -29,6 +31,10 @@ class Queues(Protocol):
 
     def purge(self, name: str) -> int:
         """Drop what waits in a Celery queue; returns how many messages."""
+        ...
+
+    def depths(self, names: Sequence[str]) -> list[Depth]:
+        """How much is in each of these Celery queues; nothing in one that is not there."""
         ...
 
 

@@ -177,6 +177,10 @@ class TaskConsumer:
             self._end()
 
     def _end(self) -> None:
+        if state.should_terminate:
+            # The children are killed next. On Redis that this worker is gone is seen after a heartbeat's timeout only.
+            for reader in self._retired:
+                reader.give_up()
         self._acknowledgements.flush()
         for reader in self._retired:
             reader.close()

@@ -6,18 +6,16 @@ from typing import Any
 
 import click
 from celery.bin.celery import celery as celery_command
+from celery.bin.worker import WorkersPool
 
 from compat.celery.app import install
+from compat.celery.pools import REFUSED_POOLS, name_of
 
 REFUSED_COMMANDS = {
     "multi": "start each worker under a supervisor: multi starts `celery`, whose workers do not read Dramatiq's queues",
     "migrate": "it copies between kombu's queues; let workers of both kinds run until the old queues are empty",
     "list": "it lists the bindings of kombu's queues; the tasks are in Dramatiq's",
     "amqp": "it speaks to kombu's queues; the tasks are in Dramatiq's",
-}
-REFUSED_POOLS = {
-    "eventlet": "Dramatiq's consumers are threads, which it does not patch; use -P threads",
-    "gevent": "Dramatiq's consumers are threads, which it does not patch; use -P threads",
 }
 
 
@@ -29,7 +27,9 @@ def command_line() -> click.Group:
     for name, reason in REFUSED_COMMANDS.items():
         if name in group.commands:
             group.commands[name] = _refused(group.commands[name], name, reason)
-    group.commands["worker"] = _with_callback(group.commands["worker"], _checked)
+    worker = _with_callback(group.commands["worker"], _checked)
+    worker.params = [_with_pools(option) if option.name == "pool" else option for option in worker.params]
+    group.commands["worker"] = worker
     group.commands["purge"] = _purge_command(group.commands["purge"])
     return group
 
@@ -55,15 +55,34 @@ def _with_callback(command: click.Command, wrap: Callable[[Callable[..., Any]], 
     return changed
 
 
+class _Pools(WorkersPool):
+    """Celery's pools, without those that are refused, whether their packages are installed or not."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        _refuse_pool(value)
+        found = super().convert(value, param, ctx)
+        # The setting `worker_pool` counts where the command line says nothing.
+        _refuse_pool(name_of(found))
+        return found
+
+
+def _with_pools(option: click.Parameter) -> click.Parameter:
+    changed = copy.copy(option)
+    changed.type = _Pools()
+    return changed
+
+
+def _refuse_pool(name: object) -> None:
+    if name in REFUSED_POOLS:
+        refuse(f"-P {name}", REFUSED_POOLS[str(name)])
+
+
 def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
     """The worker's command, without what has no counterpart here."""
 
     def run(*args: Any, **options: Any) -> Any:
         if options.get("detach"):
             refuse("-D / --detach", "a detached worker has no supervisor to start it again; run it under one")
-        pool = getattr(options.get("pool_cls"), "__module__", "").rpartition(".")[2]
-        if pool in REFUSED_POOLS:
-            refuse(f"-P {pool}", REFUSED_POOLS[pool])
         if options.get("pool_start_method") == "spawn":
             refuse("--pool-start-method spawn", "children are forked by a process without threads; use fork")
         return callback(*args, **options)

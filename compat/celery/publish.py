@@ -49,6 +49,13 @@ class AMQP(amqp.AMQP):
                     held = self._broker = (os.getpid(), make_broker(self.app.connection_for_write()))
         return held[1]
 
+    def close(self) -> None:
+        """Close the broker's connections of this process; a later use makes a broker anew."""
+        held, self._broker = self._broker, None
+        # The parent's connections are not a forked child's to close.
+        if held is not None and held[0] == os.getpid():
+            held[1].close()
+
     @cached_property  # type: ignore[untyped-decorator]
     def acknowledgements(self) -> Acknowledgements:
         """What tells the broker which messages are done: one a worker, over lost connections."""

@@ -126,6 +126,11 @@ class Reader(threading.Thread):
         self._keeps = keeps
         self._stopping.set()
 
+    def give_up(self) -> None:
+        """Give back everything, also what runs."""
+        for tag in list(self.unacknowledged):
+            self.basic_reject(tag, requeue=True)
+
     def close(self) -> None:
         """End the thread; what is still unacknowledged is the broker's to deliver again."""
         self._closing.set()

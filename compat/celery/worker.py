@@ -9,8 +9,10 @@ from typing import Any
 
 from celery.apps import worker
 from celery.concurrency import prefork
+from celery.exceptions import ImproperlyConfigured
 from celery.worker import consumer
 
+from compat.celery.pools import REFUSED_POOLS, name_of
 from compat.celery.processes.prefork import ProcessPool
 from compat.celery.reader import Reader
 
@@ -21,8 +23,15 @@ class Worker(worker.Worker):
     pool_cls: Any
 
     def on_init_blueprint(self) -> None:
-        """Take our processes where Celery would take billiard's."""
+        """Take our processes where Celery would take billiard's.
+
+        Raises:
+            ImproperlyConfigured: the pool is one of those that are refused.
+        """
         super().on_init_blueprint()
+        if (pool := name_of(self.pool_cls)) in REFUSED_POOLS:
+            msg = f"the pool {pool} is not supported on Dramatiq: {REFUSED_POOLS[pool]}"
+            raise ImproperlyConfigured(msg)
         if self.pool_cls is prefork.TaskPool:
             self.pool_cls = ProcessPool
 

@@ -88,7 +88,7 @@ def test_the_process_that_forks_the_children_can_be_killed(side: Side, name: str
         pytest.skip("Celery's main process forks its children itself")
     with side.worker(folder, concurrency=2):
         forker = side.tasks.parent_pid.delay().get(timeout=WAIT_S)
-        running = side.tasks.late.delay(name, 2)
+        running = side.tasks.late.delay(name, 4)
         eventually(lambda: side.marks(name) == ["begin"], within_s=WAIT_S)
         os.kill(forker, signal.SIGKILL)
 

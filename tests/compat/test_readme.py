@@ -35,7 +35,7 @@ def test_the_project_runs(side: str, tmp_path: Path, roomy_valkey: ValkeyServer)
     (tmp_path / "shop.py").write_text(program(side).replace("redis://localhost:6379/0", url))
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [MODULES[side], "-A", "shop", "worker", "-c", "1", "-l", "INFO", "--without-mingle", "--without-gossip"]
-    call = "import shop; print(shop.charge.delay('order-7').get(timeout=30))"
+    call = "import shop; print(shop.charge.delay('order-7').get(timeout=60))"
 
     with Worker(command, paths, tmp_path / "worker.log", has_logged):
         sent = subprocess.run(

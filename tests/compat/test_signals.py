@@ -7,7 +7,7 @@ import pytest
 from tests.compat.sides import Side
 from tests.stage import eventually
 
-WAIT_S = 40
+WAIT_S = 60
 IN_ORDER = (
     "celeryd_init",
     "worker_init",

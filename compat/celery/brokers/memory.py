@@ -1,13 +1,15 @@
 """Dramatiq's broker in memory, for `memory://`: what a project's tests use, with the worker in their own process."""
 
 import queue
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import dramatiq
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.stub import StubBroker, _StubConsumer
+
+from compat.celery.brokers.depth import Depth
 
 UNLIMITED_MESSAGES = 65_535
 
@@ -80,6 +82,11 @@ class MemoryQueues(StubBroker):
         count = int(self.queues[name].qsize())
         self.flush(name)
         return count
+
+    def depths(self, names: Sequence[str]) -> list[Depth]:
+        """How much is in each of these Celery queues."""
+        queues = [self.queues.get(name) for name in names]
+        return [Depth(0 if found is None else found.qsize()) for found in queues]
 
 
 @cache

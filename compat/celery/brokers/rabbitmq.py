@@ -1,17 +1,19 @@
 """Dramatiq's RabbitMQ broker in the shim's namespace, with consumers whose prefetch can change."""
 
+import logging
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import pika
 import pika.exceptions
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
-from dramatiq.errors import ConnectionClosed
 from kombu import Connection
 
+from compat.celery.brokers.depth import Depth
+from compat.celery.brokers.lost import told_as_closed
 from compat.celery.brokers.names import quoted
 
 NAMESPACE = "celery-dramatiq."
@@ -43,11 +45,9 @@ class WindowConsumer(_RabbitmqConsumer):
         if limit_messages == self._limit_messages:
             return
         self._limit_messages = limit_messages
-        try:
+        with told_as_closed(ERRORS):
             # For the channel, not for consumers to come: this one's limit is 0, unlimited.
             self.channel.basic_qos(prefetch_count=limit_messages, global_qos=True)
-        except ERRORS as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
     def settled(self) -> None:
         """RabbitMQ counts by itself."""
@@ -63,27 +63,21 @@ class WindowConsumer(_RabbitmqConsumer):
         """Give messages back, to the place that they had."""
         if not self.connection.is_open:
             return
-        try:
+        with told_as_closed(ERRORS):
             for message in messages:
                 tag: Any = message._tag
                 self.known_tags.discard(tag)
                 self.connection.add_callback_threadsafe(lambda tag=tag: self.channel.basic_nack(tag, requeue=True))
-        except ERRORS as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
     def stop(self) -> None:
         """Be sent nothing more; what was sent and not handed on goes back."""
-        try:
+        with told_as_closed(ERRORS):
             self.channel.cancel()
-        except ERRORS as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
     def pump(self, wait_s: float) -> None:
         """Send what was acknowledged, and keep the connection alive, while nothing is read."""
-        try:
+        with told_as_closed(ERRORS):
             self.connection.process_data_events(time_limit=wait_s)
-        except ERRORS as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
         if not self.connection.is_open:
             time.sleep(wait_s)
 
@@ -95,6 +89,8 @@ class RabbitmqQueues(RabbitmqBroker):
     def of(cls, connection: Any) -> Self:
         """The broker on the same RabbitMQ as a kombu connection, with its alternatives."""
         alternatives = [Connection(url) for url in connection.alt] or [connection]
+        if (told := logging.getLogger("pika")).level == logging.NOTSET:
+            told.setLevel(logging.WARNING)  # at INFO, a worker's level, it tells of each state of each connection
         parameters = [_parameters(alternative, connection) for alternative in alternatives]
         return cls(parameters=parameters, confirm_delivery=True, max_priority=MAX_PRIORITY, middleware=[])
 
@@ -116,6 +112,21 @@ class RabbitmqQueues(RabbitmqBroker):
         queue = self.queue_for(name)
         self.declare_queue(queue, ensure=True)
         return int(self.channel.queue_purge(queue).method.message_count)
+
+    def depths(self, names: Sequence[str]) -> list[Depth]:
+        """How much waits in each of these Celery queues; RabbitMQ tells a client no more."""
+        # Of its own: who asks does so seldom, and a connection without heartbeats is closed in between.
+        with pika.BlockingConnection(self.parameters) as connection:
+            return [_depth(connection, self.queue_for(name)) for name in names]
+
+
+def _depth(connection: pika.BlockingConnection, queue: str) -> Depth:
+    try:
+        with connection.channel() as channel:
+            found = channel.queue_declare(queue, passive=True).method
+            return Depth(found.message_count, consumers=found.consumer_count)
+    except pika.exceptions.ChannelClosedByBroker:
+        return Depth(0, consumers=0)  # nobody has declared it
 
 
 def _parameters(alternative: Any, connection: Any) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Self
 
 import dramatiq
-import redis.exceptions
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.errors import DecodeError
+from redis.exceptions import RedisError
 
+from compat.celery.brokers.depth import Depth
+from compat.celery.brokers.lost import told_as_closed
 from compat.celery.brokers.names import quoted
 from compat.celery.brokers.redis_client import client_of
 from compat.celery.message import PRIORITY
@@ -43,12 +45,10 @@ class SharedWindowConsumer(_RedisConsumer):
     _beaten_s = 0.0
 
     def __next__(self) -> MessageProxy | None:
-        try:
-            if not self.message_cache:
+        if not self.message_cache:
+            with told_as_closed(RedisError):
                 self._fetch()
-            return self._decoded(self.message_cache.pop(0)) if self.message_cache else None
-        except redis.exceptions.RedisError as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
+        return self._decoded(self.message_cache.pop(0)) if self.message_cache else None
 
     def _fetch(self) -> None:
         taken = self.window.take(FETCH_MESSAGES)
@@ -88,30 +88,24 @@ class SharedWindowConsumer(_RedisConsumer):
         """
         if time.monotonic() - self._beaten_s < HEARTBEAT_S:
             return
-        try:
+        with told_as_closed(RedisError):
             self.broker.do_heartbeat(self.queue_name)
-        except redis.exceptions.RedisError as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
         self._beaten_s = time.monotonic()
 
     def ack_all(self, messages: Iterable[MessageProxy]) -> None:
         """Take the messages off the queue, in one round trip."""
         ids = [message.options["redis_message_id"] for message in messages]
-        try:
+        with told_as_closed(RedisError):
             self.broker.do_ack_all(self.queue_name, *ids)
-        except redis.exceptions.RedisError as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give messages back, to the front of their queue, in the order in which they came."""
         levels: dict[str, list[str]] = {}
         for message in messages:
             levels.setdefault(level_of(message.options), []).append(message.options["redis_message_id"])
-        try:
+        with told_as_closed(RedisError):
             for level, ids in levels.items():
                 self.broker.do_give_back(self.queue_name, level, *ids)
-        except redis.exceptions.RedisError as exc:
-            raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
 
     def stop(self) -> None:
         """Give back what was fetched and not handed on."""
@@ -141,6 +135,11 @@ class RedisQueues(RedisBroker):
         timeout_ms = options.get("heartbeat_timeout_ms", HEARTBEAT_TIMEOUT_MS)
         namespace = f"{options.get('global_keyprefix', '')}{NAMESPACE}"
         return cls(client=client_of(connection), namespace=namespace, heartbeat_timeout=timeout_ms)
+
+    def close(self) -> None:
+        """Close the connections, which Dramatiq's own broker leaves to the garbage collector."""
+        super().close()
+        self.client.close()
 
     @property
     def consumer_class(self) -> type[SharedWindowConsumer]:
@@ -174,6 +173,18 @@ class RedisQueues(RedisBroker):
         """Drop what waits in a Celery queue; returns how many messages."""
         return int(self.do_purge(self.queue_for(name)) or 0)
 
+    def depths(self, names: Sequence[str]) -> list[Depth]:
+        """How much is in each of these Celery queues, in one round trip."""
+        with self.client.pipeline() as pipe:
+            for name in names:
+                key = f"{self.namespace}:{self.queue_for(name)}"
+                for level in ("", *(f":{step}" for step in PRIORITY_STEPS[1:])):
+                    pipe.llen(key + level)
+                pipe.hlen(f"{key}.msgs")
+            counts: list[int] = pipe.execute()
+        width = len(PRIORITY_STEPS) + 1
+        return [_depth(counts[start : start + width]) for start in range(0, len(counts), width)]
+
     def _dispatch(self, command: str) -> Any:
         call = super()._dispatch(command)  # type: ignore[no-untyped-call] # dramatiq
 
@@ -198,6 +209,12 @@ def level_of(options: dict[str, Any]) -> str:
         return ""
     step = PRIORITY_STEPS[max(bisect_right(PRIORITY_STEPS, priority) - 1, 0)]
     return str(step) if step else ""
+
+
+def _depth(counts: list[int]) -> Depth:
+    """From the lengths of the lists, and how many messages there are of them all."""
+    *lists, messages = counts
+    return Depth(sum(lists), max(messages - sum(lists), 0))
 
 
 @cache

@@ -84,6 +84,8 @@ class Nursery:
 
     def close(self) -> None:
         """End the nursery; its children end with it."""
+        # Closing alone does not tell it: the nursery that takes its place was forked with a copy of this end.
+        self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
         try:
             os.waitpid(self.pid, 0)
