@@ -77,6 +77,7 @@ def make_plan(settings: Settings) -> Plan:
     """
     folder, given = settings.data_dir, settings.model_fields_set
     servers: list[Program] = []
+    chosen = [settings.port]
     environment = {
         "QUEUES_BACKEND": settings.queues_backend,
         "DATA_DIR": str(folder),
@@ -84,11 +85,12 @@ def make_plan(settings: Settings) -> Plan:
         "PORT": str(settings.port),
     }
     if "redis_url" not in given:
-        port, password = free_port(), secrets.token_urlsafe(24)
+        port, password = free_port(*chosen), secrets.token_urlsafe(24)
+        chosen.append(port)
         servers.append(valkey_program(folder / "valkey", port, password))
         environment["REDIS_URL"] = valkey_url(port, password)
     if "mongo_url" not in given:
-        port = free_port()
+        port = free_port(*chosen)
         servers.append(mongo_program(folder / "mongo", port))
         environment["MONGO_URL"] = f"mongodb://127.0.0.1:{port}"
     return Plan(settings, servers, service_programs(settings, environment), environment)

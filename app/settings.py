@@ -74,9 +74,6 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
 
-    openai_api_key: SecretStr | None = None
-    openai_base_url: str | None = None
-
     @field_validator("metrics_networks")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from app.api.access import KeyRing
 from app.api.cursors import CursorSigner
+from app.api.history import History
 from app.api.idempotency import Idempotency
 from app.api.orders import Catalogue
 from app.search import Search
 from app.settings import Settings
-from app.stores.history_backlog import HistoryBacklog
 from app.stores.http_idempotency import HttpIdempotencyStore
 from app.stores.limits import RateLimit, TaskLimit
 from app.stores.redis import Client
@@ -39,7 +39,7 @@ class Context:
     places: TaskLimit
     idempotency_store: HttpIdempotencyStore
     idempotency: Idempotency
-    backlog: HistoryBacklog
+    history: History
     catalogue: Catalogue
     search: Search
     closing: asyncio.Event = field(default_factory=asyncio.Event)

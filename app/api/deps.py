@@ -16,10 +16,14 @@ from app.stores.paging import PageKey
 _BEARER = HTTPBearer(auto_error=False, description="The key that the first start printed, or `API_KEY`.")
 
 
-def get_context(request: Request) -> Context:
+def context_of(request: Request) -> Context:
     """What the process works with."""
     context: Context = request.app.state.context
     return context
+
+
+async def _context(request: Request) -> Context:
+    return context_of(request)
 
 
 def _principal(request: Request, scope: Scope) -> Principal:
@@ -31,15 +35,24 @@ def _principal(request: Request, scope: Scope) -> Principal:
     return principal
 
 
-def _reader(request: Request, _bearer: Annotated[object, Depends(_BEARER)]) -> Principal:
+async def _reader(request: Request, _bearer: Annotated[object, Depends(_BEARER)]) -> Principal:
     return _principal(request, Scope.READ)
 
 
-def _writer(request: Request, _bearer: Annotated[object, Depends(_BEARER)]) -> Principal:
+async def _writer(request: Request, _bearer: Annotated[object, Depends(_BEARER)]) -> Principal:
+    return writer(request)
+
+
+def writer(request: Request) -> Principal:
+    """Who calls; may write.
+
+    Raises:
+        ProblemError: 403, the key has not the scope.
+    """
     return _principal(request, Scope.WRITE)
 
 
-ContextDep = Annotated[Context, Depends(get_context)]
+ContextDep = Annotated[Context, Depends(_context)]
 Reader = Annotated[Principal, Depends(_reader)]
 Writer = Annotated[Principal, Depends(_writer)]
 ChatbotQuery = Annotated[str | None, Query(pattern=CHATBOT_ID, description="Only of this chatbot.")]

@@ -16,7 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from app.api.context import Context
 from app.api.encoding import to_json
 from app.api.errors import ProblemError
-from app.api.views import TaskFacts, view_of
+from app.api.views import view_of
+from app.stores.task_history import TaskRecord
 from queues import State
 from queues.errors import StoreUnavailableError
 
@@ -26,7 +27,7 @@ SLOWEST_POLL_S = 1.0
 RECONNECT_MS = 2000
 
 
-async def watch(request: Request, context: Context, facts: TaskFacts, last_event_id: str | None) -> Response:
+async def watch(request: Request, context: Context, record: TaskRecord, last_event_id: str | None) -> Response:
     """The task's events from now on, until it ends, the client goes, the server stops, or an hour passed.
 
     An event's id names what it shows, not its number: who comes back with the id of what is still true hears
@@ -35,14 +36,14 @@ async def watch(request: Request, context: Context, facts: TaskFacts, last_event
     Raises:
         ProblemError: 503, too many streams are open in this process.
     """
-    view = await _look(context, facts)
+    view = await _look(context, record)
     if _is_final(view) and last_event_id == _event_id(view):
         return Response(status_code=204)
     open_streams: set[object] = request.app.state.open_streams
     if len(open_streams) >= MAX_STREAMS:
         raise ProblemError(503, "too-many-streams", "Too many event streams are open.", retry_after_s=5)
     return StreamingResponse(
-        _counted(open_streams, _events(context, facts, view, last_event_id)),
+        _counted(open_streams, _events(context, record, view, last_event_id)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -58,7 +59,7 @@ async def _counted(open_streams: set[object], events: AsyncIterator[bytes]) -> A
         open_streams.discard(stream)
 
 
-async def _events(context: Context, facts: TaskFacts, view: dict[str, Any], seen: str | None) -> AsyncIterator[bytes]:
+async def _events(context: Context, record: TaskRecord, view: dict[str, Any], seen: str | None) -> AsyncIterator[bytes]:
     end = time.monotonic() + MAX_STREAM_S
     heard = time.monotonic()
     pause_s = context.poll_s
@@ -78,15 +79,15 @@ async def _events(context: Context, facts: TaskFacts, view: dict[str, Any], seen
             await asyncio.wait_for(context.closing.wait(), pause_s)
         pause_s = min(pause_s * 1.5, SLOWEST_POLL_S)
         try:
-            view = await _look(context, facts)
+            view = await _look(context, record)
         except StoreUnavailableError:
             # It may come back; the client hears that the stream lives.
             yield b": the store does not answer\n\n"
             pause_s = SLOWEST_POLL_S
 
 
-async def _look(context: Context, facts: TaskFacts) -> dict[str, Any]:
-    view = view_of(facts, await context.queue.handle(facts.task_id).status_async())
+async def _look(context: Context, record: TaskRecord) -> dict[str, Any]:
+    view = view_of(record, await context.queue.handle(record.task_id).status_async())
     # It changes with every look and would make each one an event.
     del view["retry_in"]
     return view

@@ -12,17 +12,15 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.access import Principal
-from app.api.encoding import to_json
 from app.api.errors import Fault, ProblemError
 from app.stores.http_idempotency import Begun, Busy, Conflict, HttpIdempotencyStore, Replayed
-from app.stores.redis import RedisUnavailableError
+from app.stores.redis import Call, RedisUnavailableError, together
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -34,19 +32,27 @@ _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,510})"')
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a submission is answered, in a form that can be kept and sent again."""
+    """What a submission is answered, in a form that can be kept and sent again; `body` is JSON."""
 
     status: int
     headers: Mapping[str, str]
-    body: Mapping[str, Any]
+    body: bytes
 
     def encode(self) -> bytes:
         """The answer as it is kept."""
-        return orjson.dumps([self.status, dict(self.headers), to_json(self.body).decode()])
+        return orjson.dumps([self.status, dict(self.headers), self.body.decode()])
 
     def response(self) -> Response:
         """The answer as it is sent the first time."""
-        return _json(to_json(self.body), self.status, self.headers)
+        return _json(self.body, self.status, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submission is answered once a call to Redis was made, which keeps it for its owner."""
+
+    answer: Answer
+    keeping: Call
 
 
 def parse_key(header: str | None) -> str | None:
@@ -102,7 +108,7 @@ class Idempotency:
         principal: Principal,
         key: str | None,
         payload: str,
-        submit: Callable[[], Awaitable[Answer]],
+        submit: Callable[[], Awaitable[Submitted]],
     ) -> Response:
         """What `submit` answers, or what the first request with this key was answered.
 
@@ -116,13 +122,16 @@ class Idempotency:
 
         Raises:
             ProblemError: 409, the first still runs; 422, the key was used with another payload.
-            RedisUnavailableError: nothing was submitted.
+            RedisUnavailableError: nothing was submitted, or it cannot be told: ask again.
         """
         if key is None:
-            return (await submit()).response()
-        route = str(getattr(request.scope.get("route"), "path", request.url.path))
+            submitted = await submit()
+            await together(submitted.keeping)
+            return submitted.answer.response()
+        path = request.scope["path"]
+        route = str(getattr(request.scope.get("route"), "path", path))
         scope = (principal.tenant, principal.id, request.method, route)
-        payload = fingerprint(request.method, request.url.path, payload)
+        payload = fingerprint(request.method, path, payload)
         match await self._store.begin(scope, key, payload):
             case Busy():
                 # Mostly answered within a moment, so not after the whole lease.
@@ -137,18 +146,17 @@ class Idempotency:
             case Begun() as begun:
                 return await self._first(begun, submit)
 
-    async def _first(self, begun: Begun, submit: Callable[[], Awaitable[Answer]]) -> Response:
+    async def _first(self, begun: Begun, submit: Callable[[], Awaitable[Submitted]]) -> Response:
         try:
-            answer = await submit()
+            submitted = await submit()
+            # One round trip for both.
+            await together(submitted.keeping, self._store.completing(begun, submitted.answer.encode()))
         except BaseException:
             # Redis may be what failed: then the lease ends by itself, and the client hears of the first error.
             with contextlib.suppress(RedisUnavailableError):
                 await asyncio.shield(self._store.release(begun))
             raise
-        # The task is submitted; that its answer could not be kept must not tell the client otherwise.
-        with contextlib.suppress(RedisUnavailableError):
-            await self._store.complete(begun, answer.encode())
-        return answer.response()
+        return submitted.answer.response()
 
 
 def _json(body: bytes, status: int, headers: Mapping[str, str]) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -16,7 +17,8 @@ from app.stores.errors import UploadPathError
 from app.stores.notifications import NotificationKind
 from app.stores.stores import Stores
 from app.stores.uploads import Uploads
-from queues.task import AnyTask, Tasks
+from queues.task import AnyTask
+from queues.tasks import Tasks
 
 NAMESPACE = "app.tasks."
 TENANT = "tenant"
@@ -42,7 +44,7 @@ class Order:
     """A task to submit, its arguments checked and complete.
 
     Attributes:
-        delay: seconds.
+        delay, expires: seconds.
         source_id: the source that the task works on, if any.
     """
 
@@ -53,6 +55,8 @@ class Order:
     source_id: str | None = None
     delay: float = 0.0
     priority: int | None = None
+    eta: datetime | None = None
+    expires: float | None = None
 
     @property
     def scope(self) -> str:

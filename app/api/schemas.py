@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.encoding import JsonBodyError, check_text
+from app.api.times import Delay, Eta, Expires
 from app.fetch.errors import InvalidUrlError
 from app.fetch.url import normalize
 from app.stores.notifications import NotificationKind
 from app.stores.source import SourceKind, SourceStatus
 from queues.idempotency.state import State
 
-MAX_DELAY_S = 7 * 24 * 3600
 CHATBOT_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$"
 KEY = "3f1d0c9a6f7be2d4c5a8907162534435f6e7d8c9"
 TASK_ID = f"{KEY}-5b1f03c2a9de"
@@ -94,9 +94,9 @@ class TaskRequest(_Request):
 
     args: Annotated[list[Any], Field(max_length=50)] = []
     kwargs: Annotated[dict[str, Any], Field(max_length=50)] = {}
-    delay: Annotated[
-        float | None, Field(ge=0, le=MAX_DELAY_S, allow_inf_nan=False, description="Seconds to wait before it runs.")
-    ] = None
+    delay: Delay | None = None
+    eta: Eta | None = None
+    expires: Expires | None = None
     priority: Annotated[int | None, Field(ge=0, le=9, strict=True, description="0 to 9; higher runs sooner.")] = None
 
 

@@ -16,14 +16,19 @@ class PortError(RuntimeError):
     """The address cannot be listened on; the text says why and what to do."""
 
 
-def free_port() -> int:
+def free_port(*chosen: int) -> int:
     """A port of loopback that nobody listens on now.
+
+    Args:
+        chosen: ports that will be listened on, and are not yet.
 
     Raises:
         PortError: none was found.
     """
     for _ in range(TRIES):
         port = _RANDOM.randint(LOWEST, HIGHEST)
+        if port in chosen:
+            continue
         try:
             _bind("127.0.0.1", port)
         except OSError:

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,9 +26,12 @@ from app.extract.errors import Code, DocumentError
 from app.extract.kind import Kind
 from app.extract.limits import Limits
 from app.extract.parse import parse
+from app.extract.section import Progress
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-READ_BYTES = 64 * 1024
+READ_BYTES = WRITE_BYTES = 64 * 1024
+# The parent wakes up for each. Told after every page, a third of its time went into that.
+PROGRESS_PERIOD_S = 0.1
 THREAD_STACK_BYTES = 256 * 1024
 
 # A memory limit is near when this share of it has been reserved at some time.
@@ -67,7 +70,7 @@ def _die_with(parent_pid: int) -> None:
 
 def _take_stdout() -> TextIO:
     """The pipe to the parent; whatever a parser prints goes to /dev/null instead of between the answers."""
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii", buffering=8192)
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii", buffering=WRITE_BYTES)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
@@ -103,12 +106,7 @@ def _serve(request: dict[str, Any], answers: TextIO) -> None:
     # Sent behind the except clauses: only there are the parser's frames, and all they hold, let go.
     last: list[object]
     try:
-        for item in parse(Path(request["path"]), Kind(request["kind"]), limits):
-            if isinstance(item, Chunk):
-                _send(answers, [protocol.CHUNK, item.position, item.text, item.place])
-            else:
-                _send(answers, [protocol.PROGRESS, item.done, item.total])
-                answers.flush()
+        _send_all(answers, parse(Path(request["path"]), Kind(request["kind"]), limits))
         last = [protocol.DONE, _peak_bytes() > RETIRE_AT * limits.max_memory_bytes]
     except DocumentError as exc:
         last = [protocol.DOCUMENT_ERROR, exc.code, exc.detail]
@@ -122,6 +120,22 @@ def _serve(request: dict[str, Any], answers: TextIO) -> None:
         last = [protocol.DOCUMENT_ERROR, *_reason(exc, limits)]
     _send(answers, last)
     answers.flush()
+
+
+def _send_all(answers: TextIO, items: Iterable[Chunk | Progress]) -> None:
+    """Send the chunks, and how far the parser has come now and then, and at the end."""
+    told_s, untold = time.monotonic(), None
+    for item in items:
+        if isinstance(item, Chunk):
+            _send(answers, [protocol.CHUNK, item.position, item.text, item.place])
+            continue
+        untold = item
+        if time.monotonic() - told_s >= PROGRESS_PERIOD_S:
+            _send(answers, [protocol.PROGRESS, item.done, item.total])
+            answers.flush()
+            told_s, untold = time.monotonic(), None
+    if untold is not None:
+        _send(answers, [protocol.PROGRESS, untold.done, untold.total])
 
 
 def _send(answers: TextIO, answer: list[object]) -> None:

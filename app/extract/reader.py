@@ -70,7 +70,7 @@ _pool = _Pool()
 
 
 async def read_chunks(path: Path, kind: Kind, limits: Limits) -> AsyncIterator[Chunk | Progress]:
-    """The document's chunks in order, with a `Progress` after every page or block of rows.
+    """The document's chunks in order; a `Progress` ten times a second at most, and one when all is read.
 
     At most about 200 KB of chunks are on their way at any time: a consumer that waits makes the parser wait.
     Closing or cancelling the iterator kills the parser. A consumer that may stop early closes it itself:

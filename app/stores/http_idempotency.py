@@ -1,10 +1,9 @@
 """The first answer to each `Idempotency-Key`, kept in Redis for a day."""
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 
-from app.stores.redis import Client, Script
+from app.stores.redis import Call, Client, Script, new_name, together
 
 KEPT_MS = 24 * 60 * 60 * 1000
 LEASE_MS = 30_000
@@ -100,7 +99,7 @@ class HttpIdempotencyStore:
         # Hashed with the length of each part, so that no two scopes run into each other.
         named = "".join(f"{len(part)}:{part}" for part in (*scope, key))
         record = f"{self._prefix}http_idempotency:{hashlib.sha256(named.encode()).hexdigest()}"
-        owner = secrets.token_hex(16)
+        owner = new_name()
         answer = await self._begin(keys=[record], args=[fingerprint, owner, self._lease_ms, KEPT_MS])
         match answer[0]:
             case b"begun":
@@ -112,9 +111,13 @@ class HttpIdempotencyStore:
             case _:
                 return Conflict()
 
+    def completing(self, begun: Begun, answer: bytes) -> Call:
+        """The call that keeps the answer for a day; its reply is 0 when another request has taken over meanwhile."""
+        return self._complete.call((begun.record,), (begun.owner, answer, KEPT_MS))
+
     async def complete(self, begun: Begun, answer: bytes) -> bool:
         """Keep the answer for a day; False when the lease was over and another request has taken over."""
-        return bool(await self._complete(keys=[begun.record], args=[begun.owner, answer, KEPT_MS]))
+        return bool((await together(self.completing(begun, answer)))[0])
 
     async def release(self, begun: Begun) -> None:
         """Forget a request that was not carried out, so that the same key may be used again at once."""

@@ -1,4 +1,4 @@
-"""MongoDB through Motor. The only module that knows the driver; all others see this module's names."""
+"""MongoDB through PyMongo. The only module that knows the driver; all others see this module's names."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bson.errors import BSONError
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import IndexModel
+from pymongo import AsyncMongoClient, IndexModel, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -62,7 +62,7 @@ class Mongo:
     """One database, connected when it is first used, on the loop that is running then.
 
     Each loop, and each process that was forked, gets a client of its own: sockets and futures are never
-    shared. The client of a loop that has ended is closed when another one is made.
+    shared. A loop that ends before `close` leaves its sockets to the garbage collector: nothing else can end them.
 
     Args of the constructor: `url` as `mongodb://...`; `db_name`; the pool's bounds in connections.
     """
@@ -73,7 +73,8 @@ class Mongo:
         self._max_pool_size = max_pool_size
         self._min_pool_size = min(min_pool_size, max_pool_size)
         self._pid = os.getpid()
-        self._clients: dict[asyncio.AbstractEventLoop, AsyncIOMotorClient[Document]] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, AsyncMongoClient[Document]] = {}
+        self._parents: list[AsyncMongoClient[Document]] = []
         self._lock = threading.Lock()
         self._collections: dict[str, tuple[Index, ...]] = {}
 
@@ -118,36 +119,42 @@ class Mongo:
         with translated(self._db_name):
             await self.client().drop_database(self._db_name)
 
-    def close(self) -> None:
-        """Close the connections of this process; a later use connects again."""
+    async def close(self) -> None:
+        """Close the connections of this process, on the loops that opened them; a later use connects again."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
             clients, self._clients = self._clients, {}
-        if self._pid == os.getpid():
-            for client in clients.values():
-                client.close()
+        here = asyncio.get_running_loop()
+        for loop, client in clients.items():
+            if loop is here:
+                await client.close()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(client.close(), loop))
 
-    def client(self) -> "AsyncIOMotorClient[Document]":
+    def client(self) -> AsyncMongoClient[Document]:
         """The driver's client for this process and the running loop. For this module only."""
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
-            # A fork: the sockets are the parent's, and so is the lock, which a thread of it may have held.
+            # A fork: the sockets are the parent's, and so is the lock, which a thread of it may have held. Its clients
+            # are kept, because one that is collected would be missed on the parent's loop.
+            self._parents += self._clients.values()
             self._pid, self._clients, self._lock = os.getpid(), {}, threading.Lock()
         with self._lock:
             client = self._clients.get(loop)
             if client is None:
                 for ended in [each for each in self._clients if each.is_closed()]:
-                    self._clients.pop(ended).close()
-                client = self._clients[loop] = self._connect(loop)
+                    del self._clients[ended]
+                client = self._clients[loop] = self._connect()
         return client
 
-    def _connect(self, loop: asyncio.AbstractEventLoop) -> "AsyncIOMotorClient[Document]":
-        return AsyncIOMotorClient(
+    def _connect(self) -> AsyncMongoClient[Document]:
+        return AsyncMongoClient(
             self._url,
             maxPoolSize=self._max_pool_size,
             minPoolSize=self._min_pool_size,
             tz_aware=True,
             appname="onceq",
-            io_loop=loop,
             **self._timeouts(),
         )
 
@@ -160,7 +167,7 @@ class Mongo:
         }
         return {name: wait_ms for name, wait_ms in ours.items() if f"{name}=".lower() not in self._url.lower()}
 
-    def driver_collection(self, name: str) -> "AsyncIOMotorCollection[Document]":
+    def driver_collection(self, name: str) -> AsyncCollection[Document]:
         """The driver's collection. For this module only."""
         return self.client()[self._db_name][name]
 
@@ -237,6 +244,24 @@ class Collection:
             result = await self._driver().update_one(dict(where), dict(change), upsert=upsert)
         return result.matched_count > 0 or result.upserted_id is not None
 
+    async def insert_each(self, documents: Sequence[Document]) -> list[int]:
+        """Store each new document, in one round trip.
+
+        Returns:
+            The places in `documents` of those that were refused; the others are written.
+        """
+        with translated(self.name):
+            try:
+                await self._driver().insert_many(documents, ordered=False)
+            except BulkWriteError as exc:
+                return _refused(exc)
+        return []
+
+    async def update_each(self, changes: Sequence[tuple[Filter, Filter]]) -> None:
+        """Apply each update to the one document that matches, if there is one, in this order and in one round trip."""
+        with translated(self.name):
+            await self._driver().bulk_write([UpdateOne(dict(where), dict(change)) for where, change in changes])
+
     async def count(self, where: Filter) -> int:
         """How many documents match."""
         with translated(self.name):
@@ -249,7 +274,7 @@ class Collection:
             {"$group": {"_id": f"${by}", "documents": {"$sum": 1}, "total": {"$sum": f"${add}"}}},
         ]
         with translated(self.name):
-            groups = await self._driver().aggregate(stages).to_list(length=None)
+            groups = await (await self._driver().aggregate(stages)).to_list()
         return {str(group["_id"]): (int(group["documents"]), int(group["total"])) for group in groups}
 
     async def delete(self, where: Filter) -> int:
@@ -265,8 +290,16 @@ class Collection:
         # `where` again: a document may have changed since it was found, and must then be kept.
         return await self.delete({"$and": [dict(where), {"_id": {"$in": [each["_id"] for each in found]}}]})
 
-    def _driver(self) -> "AsyncIOMotorCollection[Document]":
+    def _driver(self) -> AsyncCollection[Document]:
         return self._mongo.driver_collection(self.name)
+
+
+def _refused(error: BulkWriteError) -> list[int]:
+    """The places of the statements that were refused; raises the error when it is about something else."""
+    details: Mapping[str, Any] = error.details
+    if not details.get("writeErrors"):
+        raise error
+    return [int(each["index"]) for each in details["writeErrors"]]
 
 
 @contextmanager

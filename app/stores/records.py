@@ -78,14 +78,6 @@ class Records(Generic[T]):
         """Apply MongoDB's update to one matching record; whether there was one (or `upsert` made it)."""
         return await self.collection.update(where, change, upsert=upsert)
 
-    async def upsert(self, record_id: str, change: Filter) -> None:
-        """Apply MongoDB's update to the record with this id, made first when there is none."""
-        try:
-            await self.update({"_id": record_id}, change, upsert=True)
-        except RecordExistsError:
-            # Two upserts at once may both try to insert (MongoDB's manual tells it); now it is there.
-            await self.update({"_id": record_id}, change, upsert=True)
-
     async def put(self, record: T, token: int) -> None:
         """Store the record in place of the one with its id, unless a newer run has written that.
 

@@ -1,18 +1,24 @@
 """Redis as the API uses it: one client a process, and scripts whose failures have one name."""
 
+import hashlib
+import itertools
+import os
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from queues.stores.connection import closed as close
 from queues.stores.connection import connected_async
+from queues.stores.single_server_async import AsyncSingleServer
 
-__all__ = ["Client", "RedisUnavailableError", "Script", "close", "connect", "ping"]
+__all__ = ["Call", "Client", "RedisUnavailableError", "Script", "close", "connect", "new_name", "ping", "together"]
 
 TIMEOUT_S = 3.0
 MAX_CONNECTIONS = 64
@@ -39,6 +45,18 @@ def connect(url: str) -> Client:
     return client
 
 
+_PROCESS = secrets.token_hex(12)
+_numbers = itertools.count()
+
+
+def new_name() -> str:
+    """A name that nobody else has given to anything: it need not be hard to guess."""
+    return f"{_PROCESS}-{os.getpid()}-{next(_numbers)}"
+
+
+Word = str | bytes | int
+
+
 class Script:
     """A Lua script as an awaitable function; sent whole only when the server does not know it yet.
 
@@ -47,14 +65,60 @@ class Script:
     """
 
     def __init__(self, client: Client, source: str) -> None:
-        self._run = client.register_script(source)
+        self.client: Any = client  # redis-py has no types for what is called
+        self.source = source
+        # The name that the server gives it; nothing that must be kept safe.
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+    def call(self, keys: Sequence[str], args: Sequence[Word]) -> "Call":
+        """A call to be made later, see `together`."""
+        return Call(self, (len(keys), *keys, *args))
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """What the script returns."""
-        try:
-            return await self._run(keys=list(keys), args=list(args))
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise RedisUnavailableError(f"Redis is unavailable: {exc}") from exc
+        return (await together(self.call(keys, args)))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script, and the words that go with it."""
+
+    script: Script
+    words: tuple[Word, ...]
+
+
+async def together(*calls: Call) -> list[Any]:
+    """What each script returns; made in this order, by one client, and on a single server in one round trip.
+
+    Raises:
+        RedisUnavailableError: Redis does not answer; some may have been made.
+    """
+    client = calls[0].script.client
+    commands = [("EVALSHA", call.script.sha, *call.words) for call in calls]
+    try:
+        if len(commands) > 1 and isinstance(client, AsyncSingleServer):
+            replies = await client.received(commands, client.sent(commands))
+        else:
+            replies = [await _reply(client, command) for command in commands]
+        return [await _known(call, reply) for call, reply in zip(calls, replies, strict=True)]
+    except (RedisError, RedisClusterException, OSError) as exc:
+        raise RedisUnavailableError(f"Redis is unavailable: {exc}") from exc
+
+
+async def _reply(client: Any, command: Sequence[Word]) -> Any:
+    try:
+        return await client.execute_command(*command)
+    except NoScriptError as exc:
+        return exc
+
+
+async def _known(call: Call, reply: Any) -> Any:
+    """The reply; of a script that the server did not know, asked for once more."""
+    if isinstance(reply, NoScriptError):
+        return await call.script.client.execute_command("EVAL", call.script.source, *call.words)
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 async def ping(client: Client) -> None:

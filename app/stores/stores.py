@@ -24,7 +24,7 @@ class Stores:
         self.chunks = Chunks(mongo, self.sources, clock)
         self.notifications = Notifications(mongo, clock)
         self.reports = Reports(mongo)
-        self.task_history = TaskHistory(mongo, clock)
+        self.task_history = TaskHistory(mongo)
         self.api_keys = ApiKeys(mongo, clock)
 
     async def prepare(self) -> None:
@@ -35,6 +35,6 @@ class Stores:
         """
         await self.mongo.ensure_indexes()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close this process's connections."""
-        self.mongo.close()
+        await self.mongo.close()

@@ -97,7 +97,7 @@ class Services:
         """
         _ = (self.address_policy, self.mailer, self.webhook)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close this process's connections to MongoDB."""
         if "stores" in self.__dict__:
-            self.stores.close()
+            await self.stores.close()

@@ -13,7 +13,6 @@ from app.api.access import Principal
 from app.api.bodies import JsonRoute
 from app.api.context import Context
 from app.api.deps import ContextDep, OptionalKey, RequiredKey, Writer
-from app.api.encoding import to_json
 from app.api.errors import Fault, invalid
 from app.api.idempotency import fingerprint, parse_key, require_key
 from app.api.orders import Order, check_chatbot
@@ -134,11 +133,14 @@ async def submit_task(
 async def _run(
     request: Request, context: Context, principal: Principal, key: str | None, name: str, body: TaskRequest
 ) -> Response:
+    if body.delay is not None and body.eta is not None:
+        raise invalid(Fault("/eta", "is given together with a delay", "twice"))
+
     async def prepare() -> Order:
         order = await context.catalogue.order(principal, name, body.args, body.kwargs)
-        return replace(order, delay=body.delay or 0.0, priority=body.priority)
+        return replace(order, delay=body.delay or 0.0, eta=body.eta, expires=body.expires, priority=body.priority)
 
-    payload = fingerprint(to_json(body.model_dump(mode="json")))
+    payload = fingerprint(body.model_dump_json())
     return await context.idempotency.run(request, principal, key, payload, lambda: submit(context, prepare, key))
 
 

@@ -24,7 +24,8 @@ from app.api.encoding import json_response
 from app.api.errors import ProblemError, not_found
 from app.api.events import watch
 from app.api.schemas import TaskList, TaskView
-from app.api.views import TaskFacts, find_task, summary_of, view_of
+from app.api.views import find_task, summary_of, view_of
+from app.stores.task_history import TaskRecord
 from queues import State
 
 router = APIRouter(tags=["tasks"])
@@ -43,6 +44,7 @@ async def list_tasks(
     """The tasks that you submitted, newest first, with their state now."""
     chatbot_id = own_chatbot(principal, chatbot_id)
     purpose = purpose_of(principal, "tasks", chatbot_id, source_id)
+    await context.history.settle()
     page = await context.stores.task_history.list(
         principal.tenant,
         chatbot_id=chatbot_id,
@@ -52,12 +54,12 @@ async def list_tasks(
     )
     places = asyncio.Semaphore(_MAX_READS)
 
-    async def summary(facts: TaskFacts) -> dict[str, object]:
+    async def summary(record: TaskRecord) -> dict[str, object]:
         async with places:
-            status = await context.queue.handle(facts.task_id).status_async()
-        return summary_of(facts, status)
+            status = await context.queue.handle(record.task_id).status_async()
+        return summary_of(record, status)
 
-    items = await asyncio.gather(*(summary(TaskFacts.of_record(record)) for record in page.items))
+    items = await asyncio.gather(*(summary(record) for record in page.items))
     return json_response({"items": items, "next_cursor": next_cursor(context, purpose, page.next_key)})
 
 
@@ -86,8 +88,8 @@ async def watch_task(
 
     The stream ends after a final state. With `Last-Event-ID` it goes on where it was cut.
     """
-    facts = await find_task(context, principal, task_id)
-    return await watch(request, context, facts, last_event_id)
+    record = await find_task(context, principal, task_id)
+    return await watch(request, context, record, last_event_id)
 
 
 @router.post("/tasks/{task_id}/cancel", status_code=202, response_model=TaskView)
@@ -103,8 +105,8 @@ async def delete_task(context: ContextDep, principal: Writer, task_id: str) -> R
 
 
 async def _cancel(context: Context, principal: Principal, task_id: str) -> Response:
-    facts = await find_task(context, principal, task_id)
-    handle = context.queue.handle(facts.task_id)
+    record = await find_task(context, principal, task_id)
+    handle = context.queue.handle(record.task_id)
     if not await handle.cancel_async():
         status = await handle.status_async()
         if status.state is State.UNKNOWN:
@@ -117,6 +119,6 @@ async def _cancel(context: Context, principal: Principal, task_id: str) -> Respo
 
 
 async def _view(context: Context, principal: Principal, task_id: str, status_code: int) -> Response:
-    facts = await find_task(context, principal, task_id)
-    status = await context.queue.handle(facts.task_id).status_async()
-    return json_response(view_of(facts, status), status_code)
+    record = await find_task(context, principal, task_id)
+    status = await context.queue.handle(record.task_id).status_async()
+    return json_response(view_of(record, status), status_code)

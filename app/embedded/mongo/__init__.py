@@ -1,6 +1,6 @@
 """A server that speaks a subset of MongoDB's protocol, for a machine that has only Python.
 
-`python -m app.embedded.mongo --data DIR --port N`. Motor and PyMongo use it as they would use MongoDB; what it
+`python -m app.embedded.mongo --data DIR --port N`. PyMongo uses it as it would use MongoDB; what it
 does not support it refuses with MongoDB's own error, and never ignores.
 
 Bytes go this way: `wire` (messages) -> `server` (connections) -> `commands` (fields checked) -> `storage` (one

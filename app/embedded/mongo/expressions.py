@@ -141,7 +141,7 @@ def _named_arguments(function: Callable[..., Any], operand: Any, variables: Vari
     return evaluate
 
 
-def _arguments(operand: Any, _variables: Variables, needed: set[str], optional: set[str]) -> dict[str, Any]:
+def _arguments(operand: Any, needed: set[str], optional: set[str]) -> dict[str, Any]:
     if not isinstance(operand, dict):
         raise FailedToParseError("the operator needs a document of named arguments")
     if not needed <= set(operand) <= needed | optional:
@@ -156,7 +156,7 @@ def _literal(operand: Any, _variables: Variables) -> Expression:
 
 def _cond(operand: Any, variables: Variables) -> Expression:
     if isinstance(operand, dict):
-        named = _arguments(operand, variables, {"if", "then", "else"}, set())
+        named = _arguments(operand, {"if", "then", "else"}, set())
         operand = [named["if"], named["then"], named["else"]]
     if not isinstance(operand, list) or len(operand) != 3:
         raise FailedToParseError("$cond needs three arguments")
@@ -180,12 +180,12 @@ def _if_null(operand: Any, variables: Variables) -> Expression:
 
 
 def _switch(operand: Any, variables: Variables) -> Expression:
-    named = _arguments(operand, variables, {"branches"}, {"default"})
+    named = _arguments(operand, {"branches"}, {"default"})
     if not isinstance(named["branches"], list) or not named["branches"]:
         raise FailedToParseError("$switch needs at least one branch")
     branches = []
     for branch in named["branches"]:
-        _arguments(branch, variables, {"case", "then"}, set())
+        _arguments(branch, {"case", "then"}, set())
         case, then = (compile_expression(branch[part], variables) for part in ("case", "then"))
         branches.append((case, then))
     default = compile_expression(named["default"], variables) if "default" in named else None
@@ -201,13 +201,17 @@ def _switch(operand: Any, variables: Variables) -> Expression:
     return evaluate
 
 
+def _parts(operand: Any, variables: Variables) -> list[Expression]:
+    return [compile_expression(part, variables) for part in (operand if isinstance(operand, list) else [operand])]
+
+
 def _and(operand: Any, variables: Variables) -> Expression:
-    parts = [compile_expression(part, variables) for part in (operand if isinstance(operand, list) else [operand])]
+    parts = _parts(operand, variables)
     return lambda document: all(is_true(part(document)) for part in parts)
 
 
 def _or(operand: Any, variables: Variables) -> Expression:
-    parts = [compile_expression(part, variables) for part in (operand if isinstance(operand, list) else [operand])]
+    parts = _parts(operand, variables)
     return lambda document: any(is_true(part(document)) for part in parts)
 
 
@@ -221,7 +225,7 @@ def _not(operand: Any, variables: Variables) -> Expression:
 
 
 def _let(operand: Any, variables: Variables) -> Expression:
-    named = _arguments(operand, variables, {"vars", "in"}, set())
+    named = _arguments(operand, {"vars", "in"}, set())
     cells: dict[str, list[Any]] = {name: [None] for name in named["vars"]}
     values = {name: compile_expression(part, variables) for name, part in named["vars"].items()}
     body = compile_expression(named["in"], variables.bind(cells))
@@ -235,52 +239,47 @@ def _let(operand: Any, variables: Variables) -> Expression:
     return evaluate
 
 
-def _each(operand: Any, variables: Variables, body_name: str) -> tuple[Expression, Expression, list[Any]]:
-    named = _arguments(operand, variables, {"input", body_name}, {"as"})
+def _elements(
+    operand: Any, variables: Variables, name: str, body_name: str
+) -> Callable[[Document], list[tuple[Any, Any]] | None]:
+    """Gives the elements of the input, each with what the body makes of it; None for an input without value."""
+    named = _arguments(operand, {"input", body_name}, {"as"})
     cell: list[Any] = [None]
     source = compile_expression(named["input"], variables)
-    return source, compile_expression(named[body_name], variables.bind({named.get("as", "this"): cell})), cell
+    body = compile_expression(named[body_name], variables.bind({named.get("as", "this"): cell}))
 
-
-def _over(source: Expression, document: Document, name: str) -> list[Any] | None:
-    values = source(document)
-    if values is None or values is MISSING:
-        return None
-    if not isinstance(values, list):
-        msg = f"the input of {name} must be an array"
-        raise FailedToParseError(msg)
-    return values
-
-
-def _map(operand: Any, variables: Variables) -> Expression:
-    source, body, cell = _each(operand, variables, "in")
-
-    def evaluate(document: Document) -> Any:
-        values = _over(source, document, "$map")
-        if values is None:
+    def evaluate(document: Document) -> list[tuple[Any, Any]] | None:
+        values = source(document)
+        if values is None or values is MISSING:
             return None
+        if not isinstance(values, list):
+            msg = f"the input of {name} must be an array"
+            raise FailedToParseError(msg)
         found = []
         for value in values:
             cell[0] = value
-            found.append(_null(body(document)))
+            found.append((value, body(document)))
         return found
 
     return evaluate
 
 
-def _filter(operand: Any, variables: Variables) -> Expression:
-    source, body, cell = _each(operand, variables, "cond")
+def _map(operand: Any, variables: Variables) -> Expression:
+    elements = _elements(operand, variables, "$map", "in")
 
     def evaluate(document: Document) -> Any:
-        values = _over(source, document, "$filter")
-        if values is None:
-            return None
-        found = []
-        for value in values:
-            cell[0] = value
-            if is_true(body(document)):
-                found.append(value)
-        return found
+        found = elements(document)
+        return None if found is None else [_null(made) for _, made in found]
+
+    return evaluate
+
+
+def _filter(operand: Any, variables: Variables) -> Expression:
+    elements = _elements(operand, variables, "$filter", "cond")
+
+    def evaluate(document: Document) -> Any:
+        found = elements(document)
+        return None if found is None else [value for value, holds in found if is_true(holds)]
 
     return evaluate
 

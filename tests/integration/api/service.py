@@ -97,7 +97,7 @@ async def serving(place: Place, **changes: Any) -> AsyncIterator[Service]:
         try:
             yield Service(app, client, queue, announced)
         finally:
-            worker.close()
+            await worker.close()
 
 
 def run(place: Place, scenario: Callable[[Service], Awaitable[T]], **changes: Any) -> T:

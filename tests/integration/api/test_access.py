@@ -78,6 +78,7 @@ def test_a_reading_key_cannot_write(place):
             await service.client.post("/api/v1/documents", files=files, data=data, headers=headers),
             await service.client.post("/api/v1/reports", json={"chatbot_id": "b"}, headers=headers),
             await service.client.post("/api/v1/tasks/cleanup_old_data", json={}, headers=headers),
+            await service.client.post("/api/v1/reports", content=b"no JSON", headers=headers),
             await service.client.delete("/api/v1/sources/x", headers=headers),
         ]
 

@@ -1,11 +1,14 @@
 """Hostile values in every place that a client fills: a clear refusal or an honest answer, never a 500."""
 
+import asyncio
 import json
 import random
+import time
 from urllib.parse import quote
 
 import pytest
 
+from app.api import bodies
 from tests.integration.api.service import run
 
 TEXTS = [
@@ -127,3 +130,24 @@ def test_in_the_bytes_of_an_upload(place):
     answers, left = run(place, scenario)
 
     assert (refused(answers), left) == ([], [])
+
+
+def test_a_body_that_stops_on_its_way_is_given_up(place, monkeypatch):
+    monkeypatch.setattr(bodies, "SILENCE_S", 1.5)
+
+    async def pieces():
+        for piece in (b'{"chatbot_id"', b":", b'"b"'):
+            await asyncio.sleep(0.6)  # all of them take longer than the limit, and each stays within it
+            yield piece
+        await asyncio.sleep(300)
+
+    async def scenario(service):
+        headers = {"Content-Type": "application/json"}
+        begun_s = time.monotonic()
+        answer = await service.client.post("/api/v1/reports", content=pieces(), headers=headers)
+        return answer, time.monotonic() - begun_s
+
+    answer, took_s = run(place, scenario)
+
+    assert (answer.status_code, answer.json()["code"], answer.headers["connection"]) == (408, "too-slow", "close")
+    assert 3.0 < took_s < 120

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from app.stores.history_backlog import HistoryBacklog
 from app.stores.http_idempotency import Begun, Busy, Conflict, HttpIdempotencyStore, Replayed
 from app.stores.redis import connect
 from tests.integration.api.service import eventually
@@ -73,7 +72,7 @@ def test_a_request_that_died_blocks_no_longer_than_its_lease_and_cannot_write_af
         await store.complete(second, b"second")
         return late, await store.begin(SCOPE, "key", "payload")
 
-    assert run(valkey_url, key_prefix, scenario, lease_ms=100) == (False, Replayed(b"second"))
+    assert run(valkey_url, key_prefix, scenario, lease_ms=500) == (False, Replayed(b"second"))
 
 
 def test_after_the_lease_of_a_dead_request_another_payload_is_still_a_conflict(valkey_url, key_prefix):
@@ -83,17 +82,3 @@ def test_after_the_lease_of_a_dead_request_another_payload_is_still_a_conflict(v
         return await store.begin(SCOPE, "key", "other")
 
     assert run(valkey_url, key_prefix, scenario, lease_ms=1) == Conflict()
-
-
-def test_the_backlog_gives_an_owner_what_is_theirs_and_nobody_else(valkey_url, key_prefix):
-    submission = {"tenant": "me", "task_id": "1", "name": "n", "arguments": {"a": "b"}, "source_id": None}
-
-    async def main():
-        async with connect(valkey_url) as client:
-            backlog = HistoryBacklog(client, key_prefix)
-            await backlog.put(submission)
-            first = await backlog.first()
-            await backlog.remove(submission)
-            return first, await backlog.first(), await backlog.get("me", "1"), await backlog.get("you", "1")
-
-    assert asyncio.run(main()) == (submission, None, submission, None)

@@ -1,6 +1,7 @@
 """The two limits on a real Redis, also when many ask at once."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_each_principal_has_a_limit_of_its_own(valkey_url, key_prefix):
 
 def test_there_is_room_again_when_the_window_has_passed(valkey_url, key_prefix):
     async def scenario(client):
-        limit = RateLimit(client, 1, key_prefix, window_ms=200)
+        limit = RateLimit(client, 1, key_prefix, window_ms=1_500)
         refused = [await limit.take("me"), await limit.take("me")][1]
         await eventually(lambda: limit.take("me"), lambda allowance: allowance.is_allowed)
         return refused
@@ -50,7 +51,8 @@ def test_there_is_room_again_when_the_window_has_passed(valkey_url, key_prefix):
     assert (refused.is_allowed, refused.left) == (False, 0)
 
 
-def test_many_submissions_at_once_never_pass_the_task_limit(valkey_url, key_prefix):
+@pytest.mark.parametrize("limit", [7, 200])  # one place at a time, and some at once
+def test_many_submissions_at_once_never_pass_the_task_limit(valkey_url, key_prefix, limit):
     unfinished = 0
     most = 0
 
@@ -58,10 +60,10 @@ def test_many_submissions_at_once_never_pass_the_task_limit(valkey_url, key_pref
         await asyncio.sleep(0)
         return unfinished
 
-    async def submit(limit):
+    async def submit(places):
         nonlocal unfinished, most
         try:
-            async with limit.place():
+            async with places.place():
                 await asyncio.sleep(0.001)
                 unfinished += 1
                 most = max(most, unfinished)
@@ -71,25 +73,71 @@ def test_many_submissions_at_once_never_pass_the_task_limit(valkey_url, key_pref
 
     async def scenario(client):
         # Two processes, as far as Redis can see.
-        limits = [TaskLimit(client, 7, count, key_prefix) for _ in range(2)]
+        processes = [TaskLimit(client, limit, count, key_prefix) for _ in range(2)]
         accepted = 0
-        for _ in range(10):
-            accepted += sum(await asyncio.gather(*(submit(limits[n % 2]) for n in range(20))))
+        for _ in range(limit + 3):
+            accepted += sum(await asyncio.gather(*(submit(processes[n % 2]) for n in range(20))))
+        for process in processes:
+            await process.close()
         for _ in range(20):
-            accepted += await submit(limits[0])
+            accepted += await submit(processes[0])
         return accepted
 
     accepted = run(valkey_url, scenario)
 
-    assert (most, accepted) == (7, 7)
+    assert (most, accepted) == (limit, limit)
+
+
+async def none_is_unfinished():
+    return 0
+
+
+def reserved(client, key_prefix):
+    return client.zcard(f"{key_prefix}{{task_reservations}}")
+
+
+def test_far_from_the_limit_places_are_reserved_together_and_given_back_in_time(valkey_url, key_prefix):
+    async def scenario(client):
+        places = TaskLimit(client, 640, none_is_unfinished, key_prefix)
+        async with places.place(), places.place():
+            held = await reserved(client, key_prefix)
+        await eventually(lambda: reserved(client, key_prefix), lambda count: count == 0)
+        async with places.place():
+            return held, await reserved(client, key_prefix)
+
+    assert run(valkey_url, scenario) == (10, 10)
+
+
+def test_who_closes_gives_back_what_is_not_used_and_leaves_what_is(valkey_url, key_prefix):
+    async def scenario(client):
+        places = TaskLimit(client, 640, none_is_unfinished, key_prefix)
+        async with places.place():
+            await places.close()
+            held = await reserved(client, key_prefix)
+        await places.close()
+        return held, await reserved(client, key_prefix)
+
+    assert run(valkey_url, scenario) == (10, 0)
+
+
+def test_places_that_others_reserved_count_as_taken(valkey_url, key_prefix):
+    async def many():
+        return 625
+
+    async def scenario(client):
+        mine, other = (TaskLimit(client, 640, many, key_prefix) for _ in range(2))
+        async with mine.place(), contextlib.AsyncExitStack() as stack:
+            for _ in range(5):
+                await stack.enter_async_context(other.place())
+            with pytest.raises(TooManyTasksError):
+                await stack.enter_async_context(other.place())
+
+    run(valkey_url, scenario)
 
 
 def test_a_failed_submission_gives_its_place_back(valkey_url, key_prefix):
-    async def none():
-        return 0
-
     async def scenario(client):
-        limit = TaskLimit(client, 1, none, key_prefix)
+        limit = TaskLimit(client, 1, none_is_unfinished, key_prefix)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 async with limit.place():

@@ -64,6 +64,11 @@ def test_the_short_and_the_full_name_and_the_own_route_are_the_same_work(place):
         ("scrape_website", {"args": ["http://u:p@host/", "bot_1"]}, ["/args/0"]),
         ("scrape_website", {"args": ["http://host/", "bot_1", 501]}, ["/args/2"]),
         ("send_notification", {"kwargs": NOTIFY, "delay": -1}, ["/delay"]),
+        ("send_notification", {"kwargs": NOTIFY, "delay": 31 * 86_400}, ["/delay"]),
+        ("send_notification", {"kwargs": NOTIFY, "eta": "2031-03-01T09:00:00"}, ["/eta"]),
+        ("send_notification", {"kwargs": NOTIFY, "eta": "2999-03-01T09:00:00Z"}, ["/eta"]),
+        ("send_notification", {"kwargs": NOTIFY, "delay": 5, "eta": "2001-03-01T09:00:00Z"}, ["/eta"]),
+        ("send_notification", {"kwargs": NOTIFY, "expires": 0}, ["/expires"]),
         ("send_notification", {"kwargs": NOTIFY, "priority": 10}, ["/priority"]),
         ("send_notification", {"kwargs": NOTIFY, "retries": 10}, ["/retries"]),
     ],
@@ -119,6 +124,19 @@ def test_a_delayed_task_waits(place):
         return (await service.client.get(accepted.headers["location"])).json()["state"]
 
     assert run(place, scenario) == "queued"
+
+
+def test_a_task_that_is_late_expires_and_its_eta_may_be_past(place):
+    async def scenario(service):
+        late = {"kwargs": NOTIFY, "eta": "2001-03-01T09:00:00Z", "expires": 0.001}
+        accepted = await service.client.post("/api/v1/tasks/send_notification", json=late, **keyed("k"))
+        await asyncio.sleep(0.01)
+        await service.work()
+        return (await service.client.get(accepted.headers["location"])).json()
+
+    task = run(place, scenario)
+
+    assert (task["state"], task["error"]["code"], task["attempt"]) == ("failed", "expired", 0)
 
 
 def test_a_website_that_was_removed_is_read_again(place):
