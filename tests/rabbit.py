@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import time
 import uuid
@@ -19,15 +18,16 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded.ports import free_port
+from queues.bench.rabbit import environment, speaks_amqp
+from tests.ports import free_port
 from tests.servers import ServerStartError
 from tests.tether import hold, tie
 
 SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's `rabbitmq-server` on the PATH insists on its own user; the script behind it does not."""
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 240.0
 PASSWORD = "guest"
-VHOSTS = 64
+VHOSTS = 160
 
 
 class RabbitServer:
@@ -36,21 +36,23 @@ class RabbitServer:
     Args:
         folder: its data, logs and cookie.
         port: of a node that another process started; 0 before `start`.
+        vhosts: virtual hosts that it has from the start; each of them takes it a part of a second.
     """
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, vhosts: int = VHOSTS) -> None:
         self.folder = folder
         self.port = port
+        self._vhosts = vhosts
 
     def url(self, vhost: int) -> str:
-        """The URL of one of the node's `VHOSTS` virtual hosts, for pika and Celery."""
+        """The URL of one of the node's virtual hosts, for pika and Celery."""
         return f"amqp://guest:{PASSWORD}@127.0.0.1:{self.port}/test{vhost}"
 
     def start(self, fifo: Path) -> int:
         """A descriptor of `fifo`, once the node takes connections; the node ends when no process has one.
 
         Raises:
-            ServerStartError: it ended, or was not ready within a minute.
+            ServerStartError: it ended, or its virtual hosts were not ready within four minutes.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, dist_port, epmd_port = (free_port() for _ in range(3))
@@ -61,7 +63,7 @@ class RabbitServer:
             (self.folder / "server.log").open("ab") as log,
             subprocess.Popen(
                 ["sh", "-c", script],
-                env=self._environment(dist_port, epmd_port),
+                env=self.environment(dist_port, epmd_port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -80,39 +82,19 @@ class RabbitServer:
     def _is_ready_in_time(self) -> bool:
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
-            if _speaks_amqp(self.port):
+            if speaks_amqp(self.port):
                 return True
             time.sleep(0.1)
         return False
 
-    def _environment(self, dist_port: int, epmd_port: int) -> dict[str, str]:
-        place = {name: str(self.folder / name) for name in ("mnesia", "log", "home", "plugins", "advanced.config")}
-        for name in ("mnesia", "log", "home"):
-            Path(place[name]).mkdir(exist_ok=True)
-        Path(place["plugins"]).write_text("[].")
-        return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))},
-            "HOME": place["home"],
-            "RABBITMQ_NODENAME": f"onceq-{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(dist_port),
-            "RABBITMQ_MNESIA_BASE": place["mnesia"],
-            "RABBITMQ_LOG_BASE": place["log"],
-            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": place["plugins"],
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": place["advanced.config"],
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
-            "ERL_EPMD_PORT": str(epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
+    def environment(self, dist_port: int, epmd_port: int) -> dict[str, str]:
+        """The variables to start the node with; one scheduler is enough for a test."""
+        return environment(self.folder, self.port, dist_port, epmd_port, erl_args="+S 1:1")
 
     def _write_configuration(self) -> None:
         salt = b"salt"
         digest = base64.b64encode(salt + hashlib.sha256(salt + PASSWORD.encode()).digest()).decode()
-        vhosts = [f"test{n}" for n in range(VHOSTS)]
+        vhosts = [f"test{n}" for n in range(self._vhosts)]
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         definitions = {
             "users": [
@@ -180,15 +162,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _speaks_amqp(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
-            probe.sendall(b"AMQP\x00\x00\x09\x01")
-            return bool(probe.recv(8))
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="session")

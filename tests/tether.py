@@ -1,9 +1,4 @@
-"""A process group that dies with its owner, whatever the owner dies of.
-
-The kernel's parent-death signal reaches a direct child only; the workers of Celery and Dramatiq have children of
-their own. A tether is a shell that waits at a pipe: when the last process that holds the other end has ended, the
-pipe closes and the shell kills the whole group.
-"""
+"""A process group that dies with several owners: a tether whose pipe has a name."""
 
 import contextlib
 import os
@@ -12,28 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-KILL = 'kill -s KILL -- "-$1" 2>/dev/null'
-OPEN_DEADLINE_S = 10.0
+from queues.bench.tether import KILL
 
-
-class Tether:
-    """Kills a process group when this process ends.
-
-    Args:
-        pgid: a group made for this purpose, as by `Popen(start_new_session=True)`.
-    """
-
-    def __init__(self, pgid: int) -> None:
-        read_end, self._write_end = os.pipe()
-        command = ["sh", "-c", f"cat >/dev/null; {KILL}", "tether", str(pgid)]
-        self._shell = subprocess.Popen(command, stdin=read_end, start_new_session=True)
-        os.close(read_end)
-
-    def loosen(self) -> None:
-        """Let the group be: the shell ends without killing."""
-        self._shell.kill()
-        self._shell.wait()
-        os.close(self._write_end)
+OPEN_DEADLINE_S = 60.0
 
 
 def tie(pgid: int, fifo: Path) -> int:

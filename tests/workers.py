@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Literal, Self
 
 from queues import Queue
-from tests.tether import Tether, kill_group
+from queues.bench.tether import Tether
+from tests.tether import kill_group
 
 PROGRAMS = Path(__file__).parent / "programs"
-START_DEADLINE_S = 40.0
-STOP_DEADLINE_S = 20.0
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 60.0
 Kind = Literal["celery", "celery threads", "dramatiq"]
 
 
@@ -82,7 +83,7 @@ class Worker:
         """Start the worker and wait until it consumes.
 
         Raises:
-            WorkerStartError: it ended, or was not ready within 40 s.
+            WorkerStartError: it ended, or was not ready within two minutes.
         """
         self.launch()
         return self.wait_until_ready()
@@ -106,7 +107,7 @@ class Worker:
         """Return when the launched worker consumes.
 
         Raises:
-            WorkerStartError: it ended, or was not ready within 40 s.
+            WorkerStartError: it ended, or was not ready within two minutes.
         """
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline and self.is_alive:
@@ -133,13 +134,13 @@ class Worker:
         self._reap()
 
     def stop(self) -> None:
-        """SIGTERM, and wait until it has ended; SIGKILL to what is left after 20 s."""
+        """SIGTERM, and wait until it has ended; SIGKILL to what is left after a minute."""
         if self.is_alive:
             self.ask_to_stop()
         self.wait()
 
     def wait(self) -> None:
-        """Wait until it has ended by itself; SIGKILL to what is left after 20 s."""
+        """Wait until it has ended by itself; SIGKILL to what is left after a minute."""
         if self._process is not None:
             try:
                 self._process.wait(STOP_DEADLINE_S)
@@ -157,7 +158,9 @@ class Worker:
         deadline = time.monotonic() + within_s
         while not is_done() and time.monotonic() < deadline:
             if not self.is_alive:
-                self.restart()
+                # It may end again before anybody has seen it ready.
+                self.kill()
+                self.launch()
             time.sleep(0.05)
 
     def _reap(self) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.chaos.options import Options
 from tests.chaos.picture import draw
 from tests.chaos.run import Ended, run
-from tests.chaos.screen import SHOWN, Screen, last_line, report
+from tests.chaos.screen import SHOWN, Screen, last_line, report, slowest
 from tests.servers import ServerStartError
 from tests.workers import WorkerStartError
 
@@ -68,6 +68,7 @@ def _options(chosen: argparse.Namespace) -> Options:
 
 def _tell(ended: Ended, console: Console, picture: Path) -> None:
     report(ended.verdict, ended.faults, ended.tally, console)
+    slowest(ended.verdict, ended.faults, ended.start_ms, console)
     for text, count in ended.strange.most_common(SHOWN):
         console.print(f"strange  {count} times: {text}", markup=False)
     picture.write_text(draw(ended), "utf-8")

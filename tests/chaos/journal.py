@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from queues.stores.scripts import NOTHING
+
 LOCK, RESULT = b"task_lock:{", b"task_result:{"
 COUNT, LENGTH = 0x2A, 0x24  # * and $
 
@@ -21,6 +23,7 @@ class Lease:
         owner: id of the message that was given it.
         begun_ms, until_ms: on the store's clock; the end as it was last renewed.
         is_ended: the run ended it before another began: with an outcome, or put off.
+        renewed_ms: when the store last renewed it; 0 for never.
     """
 
     token: int
@@ -28,6 +31,7 @@ class Lease:
     begun_ms: int
     until_ms: int
     is_ended: bool = False
+    renewed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,16 @@ class Story:
             self._end_lease()
         elif b"until" in fields and self.leases:
             self.leases[-1].until_ms = int(fields[b"until"])
+            self.leases[-1].renewed_ms = self.leases[-1].until_ms - lease_ms
 
     def take_result(self, fields: dict[bytes, bytes]) -> None:
-        """The store wrote these fields of the key's outcome."""
-        numbers = int(fields[b"token"]), int(fields[b"finished"])
-        self.stored.append(Stored(fields[b"state"].decode(), numbers[0], fields[b"outcome"], numbers[1]))
+        """The store wrote these fields of the key's outcome; what not every outcome has is written after the rest."""
+        if b"state" not in fields:
+            return
+        token = int(fields[b"token"])
+        # A completion is stored in few bytes, as short.lua tells.
+        finished_ms = token // 1000 + int(fields[b"ran"]) if b"ran" in fields else int(fields[b"finished"])
+        self.stored.append(Stored(fields[b"state"].decode(), token, fields.get(b"outcome", NOTHING), finished_ms))
         self._end_lease()
 
     def _take_lease(self, fields: dict[bytes, bytes], lease_ms: int) -> None:

@@ -23,57 +23,14 @@ from tests.chaos.faults import Fault
 from tests.chaos.journal import Story
 from tests.chaos.ledger import Line, Phase
 from tests.chaos.outages import Span
+from tests.chaos.recoveries import Recovery, recoveries
 from tests.chaos.rows import Write
+from tests.chaos.runs import Run, runs_of
 from tests.chaos.schedule import Kind
 
-KILLS = (Kind.CHILD_KILLED, Kind.WORKER_KILLED)
 PAUSES = (Kind.CHILD_PAUSED, Kind.WORKER_PAUSED)
 SLACK_MS = 50.0
 """Between the store's clock, which counts in whole ms, and the ledger's."""
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of a task, as the ledger shows it; times by the monotonic clock, None where it did not come so far."""
-
-    name: str
-    message: str
-    token: int
-    pid: int
-    begun_ms: float
-    effect_ms: float | None = None
-    ended_ms: float | None = None
-    raised_ms: float | None = None
-    was_refused: bool = False
-
-    @property
-    def left_ms(self) -> float | None:
-        """When it left the task's function; None when its process ended before."""
-        return self.ended_ms if self.ended_ms is not None else self.raised_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """Work whose process was killed, and went on.
-
-    Args:
-        up_ms: the end of the last outage after the kill and before the next begin; the kill if there was none.
-    """
-
-    name: str
-    killed_ms: float
-    begun_ms: float
-    up_ms: float
-
-    @property
-    def seconds(self) -> float:
-        """Until the next run's begin, from the kill, or from when anybody could take work over again after it."""
-        return (self.begun_ms - self.up_ms) / 1000
-
-    @property
-    def seconds_from_kill(self) -> float:
-        """From the kill to the next run's begin, with the time in which nobody could."""
-        return (self.begun_ms - self.killed_ms) / 1000
 
 
 @dataclass(slots=True)
@@ -107,7 +64,7 @@ class Verdict:
 
     @property
     def longest_from_kill_s(self) -> float:
-        """As `longest_recovery_s`, with the time in which nobody could take work over."""
+        """As `longest_recovery_s`, with all that hit the same work meanwhile."""
         return max((recovery.seconds_from_kill for recovery in self.recoveries), default=0.0)
 
     @property
@@ -157,28 +114,8 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.doubled += _older_after_newer(evidence.writes)
     verdict.doubled += _changed_outcomes(evidence)
     verdict.refused_writes = sum(not write.was_taken for write in evidence.writes)
-    verdict.recoveries = [*_recoveries(runs, evidence)]
+    verdict.recoveries = [*recoveries(runs, evidence.lines, evidence.stories, evidence.faults, evidence.outages)]
     return verdict
-
-
-def runs_of(lines: Iterable[Line]) -> list[Run]:
-    """The runs of the ledger, in order of their begin."""
-    runs: list[Run] = []
-    open_runs: dict[tuple[str, int, int], Run] = {}
-    for line in sorted(lines, key=lambda line: line.mono_ms):
-        place = (line.name, line.token, line.pid)
-        if line.phase is Phase.BEGIN:
-            open_runs[place] = Run(line.name, line.message, line.token, line.pid, line.mono_ms)
-            runs.append(open_runs[place])
-        elif line.phase is Phase.EFFECT:
-            open_runs[place].effect_ms = line.mono_ms
-        elif line.phase is Phase.REFUSED:
-            open_runs[place].was_refused = True
-        elif line.phase is Phase.END:
-            open_runs[place].ended_ms = line.mono_ms
-        elif line.phase is Phase.RAISED:
-            open_runs[place].raised_ms = line.mono_ms
-    return runs
 
 
 def _lost(name: str, is_acked: bool, story: Story, runs: list[Run], evidence: Evidence) -> list[str]:
@@ -265,24 +202,3 @@ def _older_after_newer(writes: Iterable[Write]) -> list[str]:
                 found.append(f"{write.name}: a write of token {write.token} was taken after {newest[write.name]}")
             newest[write.name] = max(write.token, newest.get(write.name, 0))
     return found
-
-
-def _recoveries(runs: list[Run], evidence: Evidence) -> Iterable[Recovery]:
-    by_name: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        by_name[run.name].append(run)
-    for fault in evidence.faults:
-        if fault.kind not in KILLS:
-            continue
-        for run in runs:
-            if run.pid not in fault.pids or run.begun_ms > fault.at_ms or run.left_ms is not None:
-                continue
-            later = [each.begun_ms for each in by_name[run.name] if each.begun_ms > run.begun_ms]
-            # A later begin before the kill: the lease had been lost before, to a pause or a parted network.
-            if later and min(later) > fault.at_ms:
-                yield Recovery(run.name, fault.at_ms, min(later), _up_ms(evidence.outages, fault.at_ms, min(later)))
-
-
-def _up_ms(outages: Iterable[Span], killed_ms: float, begun_ms: float) -> float:
-    ends = [end_ms for at_ms, end_ms in outages if at_ms < begun_ms and end_ms > killed_ms]
-    return min(max([killed_ms, *ends]), begun_ms)

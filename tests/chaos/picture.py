@@ -5,8 +5,9 @@ from html import escape
 from string import Template
 
 from tests.chaos.faults import Fault
-from tests.chaos.judge import Recovery, runs_of
+from tests.chaos.recoveries import Recovery
 from tests.chaos.run import Ended
+from tests.chaos.runs import runs_of
 from tests.chaos.schedule import Kind
 from tests.chaos.screen import last_line
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.embedded.ports import free_port
+from queues.bench.tether import Tether
+from tests.ports import free_port
 from tests.rabbit import PASSWORD, SCRIPT, RabbitServer
 from tests.servers import ServerStartError
-from tests.tether import Tether, kill_group
+from tests.tether import kill_group
 
 
 class RabbitNode(RabbitServer):
@@ -22,7 +23,7 @@ class RabbitNode(RabbitServer):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, vhosts=1)
         self._ports = [free_port() for _ in range(3)]
         self.port = self._ports[0]
         self._shell: subprocess.Popen[bytes] | None = None
@@ -60,7 +61,7 @@ class RabbitNode(RabbitServer):
         with (self.folder / "server.log").open("ab") as log:
             self._shell = subprocess.Popen(
                 ["sh", "-c", script],
-                env=self._environment(dist_port, epmd_port),
+                env=self.environment(dist_port, epmd_port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ from tests.chaos.tally import Tally
 
 LINE_EVERY_S = 5.0
 SHOWN = 20
+SLOWEST = 3
 
 
 class Screen:
@@ -91,9 +92,9 @@ def report(verdict: Verdict, faults: list[Fault], tally: Tally, console: Console
         (f"{verdict.usual_recovery_s:.1f}", "s until then, usually (median)"),
         (
             f"{verdict.longest_recovery_s:.1f}",
-            "s until then, at the longest, counted from when a worker and the servers were up",
+            "s until then, at the longest, from the last fault known to have hit the work or the servers it needs",
         ),
-        (f"{verdict.longest_from_kill_s:.1f}", "s from the kill, with the time in which nobody could"),
+        (f"{verdict.longest_from_kill_s:.1f}", "s until then, at the longest, from the kill"),
     ]
     results = Table(title="results", title_justify="left", show_header=False, box=None)
     results.add_column(justify="right")
@@ -106,6 +107,21 @@ def report(verdict: Verdict, faults: list[Fault], tally: Tally, console: Console
             console.print(Text(f"{title}  {sentence}"))
         if len(found) > SHOWN:
             console.print(Text(f"{title}  and {len(found) - SHOWN} more"))
+
+
+def slowest(verdict: Verdict, faults: list[Fault], start_ms: float, console: Console) -> None:
+    """Print which work took longest to go on, and when, for the timeline and the workers' logs.
+
+    Args:
+        start_ms: of the run, by the monotonic clock.
+    """
+    for each in sorted(verdict.recoveries, key=lambda recovery: recovery.seconds, reverse=True)[:SLOWEST]:
+        killed_s, free_s, begun_s = ((ms - start_ms) / 1000 for ms in (each.killed_ms, each.free_ms, each.begun_ms))
+        meanwhile = sum(each.killed_ms < fault.at_ms < each.begun_ms for fault in faults)
+        told = f"killed at {killed_s:.1f} s, last hit at {free_s:.1f} s, began again at {begun_s:.1f} s"
+        console.print(
+            Text(f"slowest  {each.seconds:.1f} s: {each.name}, {each.message}; {told}; {meanwhile} faults meanwhile")
+        )
 
 
 def last_line(verdict: Verdict, faults: list[Fault]) -> str:

@@ -183,6 +183,32 @@ def test_a_recovery_is_counted_from_when_somebody_could(outage: tuple[float, flo
     assert (recovery.seconds, recovery.seconds_from_kill) == (seconds, 2.85)
 
 
+@pytest.mark.parametrize(
+    ("begun_ms", "seconds"), [(3_000, 1.0), (1_100, 2.85), (4_500, 2.85)], ids=["between", "before", "after"]
+)
+def test_a_recovery_is_counted_from_the_last_lease_that_nobody_used(begun_ms: int, seconds: float):
+    lines = [line(Phase.ACKED, 0), *run_of(TOKEN, 1_000)[:2], *run_of(NEWER, 4_000, pid=8)]
+    killed = Fault(Kind.CHILD_KILLED, "worker 1", 1_150, 1_150, [PID])
+    wasted = story(TOKEN, NEWER)
+    wasted.leases.insert(1, Lease(TOKEN + 1, "owner", begun_ms, begun_ms + 3_000))
+
+    (recovery,) = judge(evidence(lines=lines, faults=[killed], stories={DIGEST: wasted})).recoveries
+
+    assert (recovery.seconds, recovery.seconds_from_kill) == (seconds, 2.85)
+
+
+@pytest.mark.parametrize(("renewed_ms", "seconds"), [(2_500, 1.5), (1_100, 2.85)], ids=["after its death", "before"])
+def test_a_recovery_is_counted_from_a_renewal_that_came_after_the_death(renewed_ms: int, seconds: float):
+    lines = [line(Phase.ACKED, 0), *run_of(TOKEN, 1_000)[:2], *run_of(NEWER, 4_000, pid=8)]
+    killed = Fault(Kind.WORKER_KILLED, "worker 1", 1_150, 1_150, [PID])
+    late = story(TOKEN, NEWER)
+    late.leases[0].renewed_ms = renewed_ms
+
+    (recovery,) = judge(evidence(lines=lines, faults=[killed], stories={DIGEST: late})).recoveries
+
+    assert (recovery.seconds, recovery.seconds_from_kill) == (seconds, 2.85)
+
+
 @pytest.mark.parametrize(("pause", "late"), [((1_010, 3_900), 0), ((10, 20), 1)], ids=["paused", "running"])
 def test_a_late_effect_is_told_of_unless_its_process_was_paused(pause: tuple[float, float], late: int):
     lines = [

@@ -1,11 +1,13 @@
 """Short stories that a random walk meets too rarely, told to the scripts beside the machine."""
 
+import itertools
 import time
 
 from queues.idempotency.publication import Publication
-from queues.idempotency.state import Admit, Duplicate, Kind
+from queues.idempotency.state import Admit, Kind
 from queues.stores import scripts
-from tests.contract.letter_stories import STORIES
+from tests.contract import first_stories, letter_stories, many_stories
+from tests.contract.due_stories import expired_work, held_work, token_of
 from tests.contract.lockstep import DivergenceError, Lockstep, Model
 from tests.contract.operations import (
     DELAY_MS,
@@ -20,14 +22,10 @@ from tests.contract.operations import (
     following,
     heartbeat,
     help_,
-    hold,
-    holding,
     release,
     replacing,
     wait,
 )
-
-REPLACE = Duplicate.REPLACE
 
 
 def every_story(lockstep: Lockstep) -> None:
@@ -43,12 +41,17 @@ def every_story(lockstep: Lockstep) -> None:
         boundaries,
         replaced_work,
         held_work,
+        expired_work,
         lost_replies,
         runs_that_follow,
     )
     on_the_server = (publications, server_clock, lost_index_entry, stale_index_entry)
-    for number, story in enumerate((*on_the_clock, *on_the_server, *STORIES)):
+    of_others = (*letter_stories.STORIES, *first_stories.STORIES, *many_stories.STORIES)
+    for number, story in enumerate((*on_the_clock, *on_the_server, *of_others)):
         story(lockstep, Model(f"{0xD0 + number:02x}" + "0" * 38))
+    # The record of work whose id carries its digest is stored in a shorter way.
+    for number, story in enumerate((*on_the_clock, *first_stories.STORIES)):
+        story(lockstep, Model(f"{number:02x}" + "0" * 38, has_own_ids=True))
 
 
 def many_helps(lockstep: Lockstep, model: Model) -> None:
@@ -64,10 +67,10 @@ def a_run_in_the_same_ms(lockstep: Lockstep, model: Model) -> None:
     """Two runs of one ms have two tokens, and a cancelled run leaves nothing to the next."""
     for execution in ("x1", "x2", "x3"):
         lockstep.apply(model, begin("m1", execution))
-        lockstep.apply(model, release(_token(model)))
+        lockstep.apply(model, release(token_of(model)))
     lockstep.apply(model, begin("m1", "x4"))
     lockstep.apply(model, cancel())
-    lockstep.apply(model, complete(_token(model)))
+    lockstep.apply(model, complete(token_of(model)))
     lockstep.settle()
 
 
@@ -88,12 +91,12 @@ def boundaries(lockstep: Lockstep, model: Model) -> None:
             lockstep.apply(model, begin("m1", "x1"))
             lockstep.clock.advance(moment_ms)
         lockstep.apply(model, begin("m1", "x2"))
-        lockstep.apply(model, heartbeat(_token(model), '{"done":1}'))
-        lockstep.apply(model, heartbeat(_token(model)))
-        lockstep.apply(model, wait(_token(model)))
+        lockstep.apply(model, heartbeat(token_of(model), '{"done":1}'))
+        lockstep.apply(model, heartbeat(token_of(model)))
+        lockstep.apply(model, wait(token_of(model)))
         lockstep.clock.advance(DELAY_MS - before_due_ms)
         lockstep.apply(model, begin(owner, "x3"))
-        lockstep.apply(model, complete(_token(model)))
+        lockstep.apply(model, complete(token_of(model)))
         lockstep.expire(model)
     lockstep.settle()
 
@@ -109,12 +112,12 @@ def replaced_work(lockstep: Lockstep, model: Model) -> None:
         lockstep.apply(model, begin("m1", f"x{passed_ms}", "old"))
     lockstep.apply(model, begin("m1", "x1", "old"))
     lockstep.apply(model, replacing("m4", "other"))
-    lockstep.apply(model, wait(_token(model)))
+    lockstep.apply(model, wait(token_of(model)))
     lockstep.apply(model, replacing("m5", "last", quiet_ms=HELP_MS + 2 * DELAY_MS))
     lockstep.apply(model, begin("m1", "x2", "old"))
     lockstep.clock.advance(2 * LEASE_MS)
     lockstep.apply(model, begin("m1", "x3", "old"))
-    lockstep.apply(model, complete(_token(model)))
+    lockstep.apply(model, complete(token_of(model)))
     lockstep.apply(model, begin("m1", "x4", "old"))
     lockstep.apply(model, begin("m5", "x5", "last"))
     lockstep.apply(model, replacing("m6", "anew"))
@@ -123,36 +126,13 @@ def replaced_work(lockstep: Lockstep, model: Model) -> None:
     # A run that follows, whose arguments are replaced, and that is cancelled, leaves nothing to another's.
     lockstep.apply(model, begin("m1", "x1"))
     lockstep.apply(model, following("m2", "f2"))
-    lockstep.apply(model, complete(_token(model)))
+    lockstep.apply(model, complete(token_of(model)))
     lockstep.apply(model, replacing("m3", "f3"))
     lockstep.apply(model, begin("m2", "x2", "f2"))
     lockstep.apply(model, cancel())
     lockstep.clock.advance(LEASE_MS)
     lockstep.apply(model, begin("m4", "x4", "f3"))
     lockstep.apply(model, begin("m1", "x5"))
-    lockstep.settle()
-
-
-def held_work(lockstep: Lockstep, model: Model) -> None:
-    """What is on no queue waits for its own message, is kept for thirty days, and stays held when it is replaced."""
-    for newer in (replacing("m2", "f2"), replacing("m2", "f2", quiet_ms=2 * DELAY_MS), holding("m2", "f2", REPLACE)):
-        lockstep.apply(model, holding("m1", "f1"))
-        lockstep.apply(model, newer)
-        for owner in ("m1", "m2"):
-            lockstep.apply(model, begin(owner, "x1", "f2"))
-        lockstep.clock.advance(2 * DELAY_MS)
-        for operation in (begin("m2", "x2", "f2"), help_(), begin("m2", "x3", "f2")):
-            lockstep.apply(model, operation)
-        for operation in (hold(_token(model)), begin("m3", "x4", "f2"), replacing("m4", "f4", quiet_ms=1)):
-            lockstep.apply(model, operation)
-        lockstep.clock.advance(DELAY_MS)
-        for owner in ("m4", "m2"):
-            lockstep.apply(model, begin(owner, "x5", "f4"))
-        lockstep.settle()
-        lockstep.expire(model)
-    lockstep.apply(model, admit("m1", "f1"))
-    lockstep.apply(model, holding("m2", "f2", REPLACE))
-    lockstep.apply(model, begin("m1", "x1", "f1"))
     lockstep.settle()
 
 
@@ -163,18 +143,18 @@ def lost_replies(lockstep: Lockstep, model: Model) -> None:
         lockstep.apply(model, again("m1", "f1"))
         lockstep.apply(model, begin("m1", "x1", "f1"))
         lockstep.apply(model, again("m1", "f1"))
-        lockstep.apply(model, complete(_token(model)))
+        lockstep.apply(model, complete(token_of(model)))
         lockstep.apply(model, following("m2", "f2"))
         lockstep.apply(model, begin("m1", "x2", "f1"))
         lockstep.apply(model, begin("m2", "x3", "f2"))
         lockstep.apply(model, following("m3", "f3"))
-        lockstep.apply(model, wait(_token(model)))
+        lockstep.apply(model, wait(token_of(model)))
         lockstep.apply(model, replacing("m4", "f4"))
         lockstep.clock.advance(DELAY_MS)
         lockstep.apply(model, begin("m2", "x4", "f2"))
         lockstep.apply(model, cancel())
         lockstep.clock.advance(LEASE_MS)
-        token = _token(model)
+        token = token_of(model)
         lockstep.apply(model, begin("m2", "x5", "f2"))
         lockstep.apply(model, fail(token))
         lockstep.apply(model, following("m5", "f5"))
@@ -204,7 +184,7 @@ def runs_that_follow(lockstep: Lockstep, model: Model) -> None:
         lockstep.apply(model, begin("m1", "x1"))
         lockstep.apply(model, following("m2"))
         lockstep.apply(model, following("m3", "f3"))
-        token = _token(model)
+        token = token_of(model)
         for step in ending:
             if isinstance(step, int):
                 lockstep.clock.advance(step)
@@ -212,7 +192,7 @@ def runs_that_follow(lockstep: Lockstep, model: Model) -> None:
                 lockstep.apply(model, step(token))
         lockstep.apply(model, complete(token))
         lockstep.apply(model, begin("m3", "x3", "f3"))
-        lockstep.apply(model, complete(_token(model)))
+        lockstep.apply(model, complete(token_of(model)))
         lockstep.settle()
         lockstep.expire(model)
 
@@ -220,11 +200,12 @@ def runs_that_follow(lockstep: Lockstep, model: Model) -> None:
 def publications(lockstep: Lockstep, model: Model) -> None:
     """An admission is published at the asked end, once, with its payload where there is a hash."""
     client, queue, messages = lockstep.client, f"{lockstep.prefix}queue", f"{lockstep.prefix}messages"
-    for number, (is_left, hash_key) in enumerate([(True, ""), (False, ""), (True, messages), (False, messages)]):
+    ways = itertools.product((True, False), ("", messages), ("", "f1"))
+    for number, (is_left, hash_key, fingerprint) in enumerate(ways):
         client.delete(queue, messages)
         client.rpush(queue, "older")
         publication = Publication(queue, b"entry", is_left, hash_key, b"payload" if hash_key else b"")
-        operation = Admit("", "m1", b"message", HELP_MS, TTL_MS, publication)
+        operation = Admit(fingerprint, "m1", b"message", HELP_MS, TTL_MS, publication)
         each = Model(f"{model.digest[:2]}{number}" + "1" * 37)
         lockstep.apply(each, operation)
         lockstep.apply(each, operation)
@@ -240,7 +221,7 @@ def server_clock(lockstep: Lockstep, model: Model) -> None:
         reply = _call(lockstep, scripts.call(lockstep.keys, model.digest, begin()))
         after_ms = time.time_ns() // 1_000_000
         _expect(before_ms * 1000 <= scripts.answer(reply).token < (after_ms + 1) * 1000, True)
-        record = scripts.record(_call(lockstep, scripts.reading(lockstep.keys, model.digest)))
+        record = scripts.record(model.digest, _call(lockstep, scripts.reading(lockstep.keys, model.digest)))
         _expect(record is not None and before_ms <= record.created_ms <= after_ms, True)
         lockstep.client.delete(*lockstep.keys.of(model.digest))
 
@@ -267,10 +248,6 @@ def stale_index_entry(lockstep: Lockstep, model: Model) -> None:
     lockstep.apply(model, help_())
     lockstep.settle()
     _expect(lockstep.client.zscore(lockstep.keys.of(model.digest)[2], model.digest), None)
-
-
-def _token(model: Model) -> int:
-    return model.record.token if model.record else 0
 
 
 def _call(lockstep: Lockstep, call: scripts.Call) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Operations for the tests of the engine: short builders, a way to play them, and a random choice of one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from queues.idempotency.burial import Bury, Drop, Revive
@@ -68,6 +68,15 @@ def following(owner: str, fingerprint: str = "") -> Admit:
 def holding(owner: str = "m1", fingerprint: str = "", duplicate: Duplicate = Duplicate.JOIN) -> Admit:
     message = b"message of " + owner.encode()
     return Admit(fingerprint, owner, message, HELP_MS, TTL_MS, None, duplicate, DELAY_MS, is_held=True)
+
+
+def expiring(owner: str = "m1", fingerprint: str = "", duplicate: Duplicate = Duplicate.JOIN) -> Admit:
+    return replace(admit(owner, fingerprint), duplicate=duplicate, begin_by_ms=BEGIN_BY_MS[0])
+
+
+def late(owner: str = "m1", execution: str = "x1", fingerprint: str = "") -> Begin:
+    """A begin that is late one minute after the start."""
+    return replace(begin(owner, execution, fingerprint), begin_by_ms=BEGIN_BY_MS[0])
 
 
 def confirm(owner: str = "m1", help_ms: int = 10 * HELP_MS) -> Confirm:
@@ -160,9 +169,10 @@ LETTERS_MS = (LETTER_MS, LETTER_MS, 90_000, 0)
 ADVANCES_MS = (0, 0, 0, 0, 0, 1, 900, 5_000, 29_999, 30_000, 30_001, 61_000, 650_000, -1, -4_000)
 FINGERPRINTS = ("", "f1")
 OWNERS = ("m1", "m1", "m2", "m3")
+BEGIN_BY_MS = (START_MS + 60_000, START_MS + 700_000, START_MS + 20_000_000)
 EXECUTIONS = ("x1", "x2", "x3")
 DUPLICATES = (Duplicate.JOIN, Duplicate.JOIN, Duplicate.REPLACE, Duplicate.FOLLOW)
-BLOBS = (b"message", b"\x00\xff\r\n", b"other")
+BLOBS = (b"message", b"\x00\xff\r\n", b'{"ok":null}')
 
 
 @dataclass
@@ -179,6 +189,12 @@ class Chooser:
         kinds = (self._admit, self._begin, self._begin, *writes, self._other, self._on_letter)
         return self.choose(kinds)(record)
 
+    def admissions(self, keys: Sequence[T]) -> list[tuple[T, Admit]]:
+        """What one call may admit: alike in all but the key, the message and its id; a key may come twice."""
+        c = self.choose
+        help_ms, ttl_ms = c(HELPS_MS), c(TTLS_MS)
+        return [(c(keys), Admit("", c(OWNERS), c(BLOBS), help_ms, ttl_ms)) for _ in range(c((1, 2, 3, 6)))]
+
     def _fingerprint(self, record: Record | None) -> str:
         own = record.fingerprint if record else ""
         return self.choose((own, own, own, own, *FINGERPRINTS))
@@ -187,12 +203,16 @@ class Chooser:
         c = self.choose
         head = (self._fingerprint(record), c(OWNERS), c(BLOBS), c(HELPS_MS), c(TTLS_MS))
         quiet_ms, is_held = c(((0, False), (0, False), (5_000, False), (5_000, True), (650_000, True)))
-        return Admit(*head, duplicate=c(DUPLICATES), quiet_ms=quiet_ms, is_held=is_held)
+        begin_by_ms = self._begin_by_ms()
+        return Admit(*head, duplicate=c(DUPLICATES), quiet_ms=quiet_ms, is_held=is_held, begin_by_ms=begin_by_ms)
 
     def _begin(self, record: Record | None) -> Operation:
         c = self.choose
         head = (self._fingerprint(record), c(OWNERS), c(BLOBS), c(EXECUTIONS), c((0, 2)))
-        return Begin(*head, c(LEASES_MS), c((0, 1, 3)), c(TTLS_MS), c(LETTERS_MS))
+        return Begin(*head, c(LEASES_MS), c((0, 1, 3)), c(TTLS_MS), c(LETTERS_MS), self._begin_by_ms())
+
+    def _begin_by_ms(self) -> int:
+        return self.choose((0, 0, 0, *BEGIN_BY_MS))
 
     def _write(self, record: Record | None) -> Operation:
         c = self.choose

@@ -23,6 +23,7 @@ from tests.contract.operations import (
     cancel,
     complete,
     drop,
+    expiring,
     fail,
     fail_cached,
     following,
@@ -52,6 +53,7 @@ def letters(store) -> Letters:
         (*RUNNING, wait),
         (*RUNNING, release),
         (admit(), cancel()),
+        (expiring(), 60_000, begin()),
         (*RUNNING, cancel(), fail),
         (*RUNNING, cancel(), LEASE_MS, begin("m1", "x2")),
         (*RUNNING, fail(7)),
@@ -59,7 +61,7 @@ def letters(store) -> Letters:
     ],
     ids=[
         *("nothing", "running", "completed", "waiting", "released"),
-        *("cancelled", "cancelled run", "cancelled, lease over", "fenced", "taken over"),
+        *("cancelled", "expired", "cancelled run", "cancelled, lease over", "fenced", "taken over"),
     ],
 )
 def test_what_did_not_fail_leaves_no_letter(store, letters, clock, digest, steps):
@@ -219,7 +221,7 @@ def test_a_letter_of_work_whose_outcome_is_forgotten_is_revived(store, letters, 
 
 def test_one_of_many_replays_queues_the_work(store, letters, clock, digest):
     play(store, clock, digest, [*RUNNING, fail])
-    together = threading.Barrier(16, timeout=20)
+    together = threading.Barrier(16, timeout=60)
 
     def ask(_: int) -> Kind:
         together.wait()

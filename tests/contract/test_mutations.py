@@ -44,9 +44,9 @@ def is_noticed(client: redis.Redis, prefix: str, sources: dict[str, Script]) -> 
 
 
 def mutated(mutation: Mutation) -> dict[str, Script]:
-    """The scripts that the edit changes; `record.lua` stands before every other."""
+    """The scripts that the edit changes: a part stands in several."""
     folder = resources.files("queues") / "scripts"
-    texts = {name: (folder / f"{name}.lua").read_text("utf-8") for name in ("record", "letters", *NAMES)}
+    texts = {name: (folder / f"{name}.lua").read_text("utf-8") for name in (*scripts.PARTS, *NAMES)}
     count = texts[mutation.file].count(mutation.old)
     assert count == 1, f"{mutation.old!r} stands {count} times in {mutation.file}.lua: bring mutations.py up to date"
     texts[mutation.file] = texts[mutation.file].replace(mutation.old, mutation.new)

@@ -24,13 +24,18 @@ class SideBySide(RuleBasedStateMachine):
     @initialize()
     def begin_with_nothing(self) -> None:
         self.lockstep = Lockstep(self.client, f"test-{uuid.uuid4().hex[:12]}:")
-        self.models = [Model(f"5c{digit * 38}") for digit in "ab"]
+        self.models = [Model(f"5c{digit * 38}", has_own_ids=digit == "b") for digit in "ab"]
 
     @rule(data=st.data(), which=st.integers(0, 1))
     def operate(self, data: st.DataObject, which: int) -> None:
         model = self.models[which]
         choose = Chooser(lambda options: data.draw(st.sampled_from(options)))
         self.lockstep.apply(model, choose.operation(model.record))
+
+    @rule(data=st.data())
+    def admit_together(self, data: st.DataObject) -> None:
+        choose = Chooser(lambda options: data.draw(st.sampled_from(options)))
+        self.lockstep.admit_together(choose.admissions(self.models))
 
     @rule(by_ms=st.sampled_from(ADVANCES_MS))
     def let_time_pass(self, by_ms: int) -> None:
@@ -76,5 +81,14 @@ def test_a_long_walk_ends_alike_in_the_scripts_and_in_the_machine(loaded, key_pr
     lockstep = Lockstep(loaded, key_prefix)
 
     lockstep.walk(seed, WALK_STEPS)
+
+    assert lockstep.clock.now_ms() > 0
+
+
+@pytest.mark.parametrize("seed", range(WALKS))
+def test_messages_that_are_admitted_together_end_as_if_each_were_by_itself(loaded, key_prefix, seed):
+    lockstep = Lockstep(loaded, key_prefix)
+
+    lockstep.walk_together(seed, WALK_STEPS)
 
     assert lockstep.clock.now_ms() > 0

@@ -1,5 +1,6 @@
 """The short way to one server: every call gets its own reply, whatever happened to the one before."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import redis.exceptions
 
+from queues.priority import Priority
 from queues.stores.connection import connected
 from queues.stores.single_server import KEPT, SingleServer
 
@@ -96,8 +98,33 @@ def test_a_url_that_allows_one_connection_is_heeded(valkey_url):
     assert told == [b"first", True, b"x", b"last"]
 
 
-@pytest.mark.parametrize("text", ["", "ä€😀", "a\r\nb", "x" * 1_000_000, 7, b"\xff\x00"])
-def test_every_kind_of_argument_arrives_as_it_is(client, text):
+@pytest.mark.parametrize("has_hiredis", [True, False])
+@pytest.mark.parametrize("text", ["", "ä€😀", "a\r\nb", "x" * 1_000_000, 7, Priority.HIGH, b"\xff\x00"])
+def test_every_kind_of_argument_arrives_as_it_is(client, monkeypatch, has_hiredis, text):
+    if not has_hiredis:
+        monkeypatch.setattr("queues.stores.single_server.pack_command", None)
     expected = text if isinstance(text, bytes) else str(text).encode()
 
     assert echo(client, text) == expected
+
+
+def test_a_child_of_a_fork_takes_no_connection_of_its_parents(client):
+    def place() -> bytes:
+        """Where the connection that the last call left aside ends on this side."""
+        assert echo(client, "mine") == b"mine"
+        return repr(client._aside[-1]._sock.getsockname()).encode()
+
+    ours = place()
+    read_end, write_end = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.write(write_end, place())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as told:
+        theirs = told.read()
+
+    assert theirs
+    assert theirs != ours == place()

@@ -1,11 +1,10 @@
 """The operation table of the design, row by row, against every store."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
 from queues.idempotency.state import Kind, State
+from tests.contract.due_rows import DUE_ROWS, Row
 from tests.contract.operations import (
     DELAY_MS,
     FAILURE,
@@ -22,8 +21,6 @@ from tests.contract.operations import (
     fail_cached,
     heartbeat,
     help_,
-    hold,
-    holding,
     play,
     release,
     wait,
@@ -33,8 +30,6 @@ ADMITTED = (admit(), confirm())
 RUNNING = (*ADMITTED, begin())
 LOST = (*RUNNING, LEASE_MS)
 WAITING = (*RUNNING, wait)
-HELD = (holding(),)
-HELD_RETRY = (*RUNNING, hold)
 COMPLETED = (*RUNNING, complete)
 SPENT = (*RUNNING, fail)
 FAILED = (*RUNNING, fail_cached)
@@ -42,17 +37,6 @@ DEAD = (*RUNNING, LEASE_MS, begin("m1", "x2", max_lost=0))
 KEYED = (admit(fingerprint="f1"),)
 KEYED_RUNNING = (*KEYED, begin(fingerprint="f1"))
 CANCELLING = (*RUNNING, cancel())
-
-
-@dataclass(frozen=True)
-class Row:
-    """From `before`, `operation` is answered with `kind` and leaves `state`."""
-
-    name: str
-    before: tuple[Step, ...]
-    operation: Step
-    kind: Kind
-    state: State
 
 
 def stale(token: int) -> Step:
@@ -106,21 +90,6 @@ ROWS = (
     Row("begin: waiting, own", WAITING, begin("m1", "x2"), Kind.RUN, State.RUNNING),
     Row("begin: waiting, another's", WAITING, begin("m2", "x2"), Kind.BUSY, State.WAITING),
     Row("begin: waiting, due", (*WAITING, DELAY_MS), begin("m2", "x2"), Kind.RUN, State.RUNNING),
-    Row("admit: held", HELD, admit("m2"), Kind.INFLIGHT, State.QUEUED),
-    Row("admit: held, about to be due", (*HELD, DELAY_MS - 1), admit("m2"), Kind.INFLIGHT, State.QUEUED),
-    Row("admit: held, due", (*HELD, DELAY_MS), admit("m2"), Kind.HELP, State.QUEUED),
-    Row("begin: held, own", (*HELD, DELAY_MS - 1), begin(), Kind.HELD, State.QUEUED),
-    Row("begin: held, another's", HELD, begin("m2"), Kind.HELD, State.QUEUED),
-    Row("begin: held, due, own", (*HELD, DELAY_MS), begin(), Kind.RUN, State.RUNNING),
-    Row("begin: held, due, another's", (*HELD, DELAY_MS), begin("m2"), Kind.HELD, State.QUEUED),
-    Row("begin: held, published, another's", (*HELD, DELAY_MS, help_()), begin("m2"), Kind.RUN, State.RUNNING),
-    Row("begin: held retry, own", HELD_RETRY, begin("m1", "x2"), Kind.RUN, State.RUNNING),
-    Row("begin: held retry, another's", HELD_RETRY, begin("m2", "x2"), Kind.HELD, State.WAITING),
-    Row("begin: held retry, due, another's", (*HELD_RETRY, DELAY_MS), begin("m2"), Kind.HELD, State.WAITING),
-    Row("cancel: held", HELD, cancel(), Kind.OK, State.FAILED),
-    Row("help: held", (*HELD, DELAY_MS - 1), help_(), Kind.OK, State.QUEUED),
-    Row("help: held, due", (*HELD, DELAY_MS), help_(), Kind.HELP, State.QUEUED),
-    Row("help: held retry, due", (*HELD_RETRY, DELAY_MS), help_(), Kind.HELP, State.WAITING),
     Row("begin: running, same execution", RUNNING, begin(), Kind.RUN, State.RUNNING),
     Row("begin: running, own message", RUNNING, begin("m1", "x2"), Kind.BUSY_SELF, State.RUNNING),
     Row("begin: running, another's", RUNNING, begin("m2", "x2"), Kind.BUSY, State.RUNNING),
@@ -183,6 +152,7 @@ ROWS = (
     Row("help: lease over", LOST, help_(), Kind.HELP, State.RUNNING),
     Row("help: waiting, overdue", (*WAITING, DELAY_MS + HELP_MS), help_(), Kind.HELP, State.WAITING),
     Row("help: completed", (*COMPLETED, 10 * LEASE_MS), help_(), Kind.OK, State.COMPLETED),
+    *DUE_ROWS,
 )
 
 

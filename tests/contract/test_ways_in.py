@@ -23,7 +23,7 @@ from tests.certificates import Authority
 from tests.contract.conftest import PASSWORD, ROOT
 from tests.contract.operations import admit, begin, complete, play
 from tests.proxy import Proxy
-from tests.sentinels import Sentinels
+from tests.sentinels import Sentinels, SentinelServer
 from tests.servers import ValkeyServer
 
 
@@ -58,8 +58,8 @@ def test_a_unix_socket_serves_as_a_port_does(tmp_path, digest):
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory) -> Iterator[tuple[int, str]]:
-    """A port with TLS before a server, the options of a client that it lets in.
+def secured(tmp_path_factory) -> Iterator[tuple[int, str, ssl.SSLContext]]:
+    """A port with TLS before a server, the options of a client that it lets in, and what it asks of one.
 
     The Valkey of the tests is built without TLS, so a proxy ends it.
     """
@@ -72,13 +72,23 @@ def secured(tmp_path_factory) -> Iterator[tuple[int, str]]:
     certificate, key = authority.issue("client")
     own = f"ssl_ca_certs={authority.file}&ssl_certfile={certificate}&ssl_keyfile={key}"
     with ValkeyServer(folder / "data", fsync=None) as server, Proxy(server.port, context) as proxy:
-        yield proxy.port, own
+        yield proxy.port, own, context
 
 
 def test_tls_with_an_authority_and_a_certificate_of_the_users_own(secured, digest, key_prefix):
-    port, own = secured
+    port, own, _ = secured
 
     used(f"rediss://127.0.0.1:{port}/0?{own}", digest, key_prefix)
+
+
+def test_sentinels_and_the_master_that_they_name_are_reached_with_tls(secured, tmp_path, digest):
+    port, own, context = secured
+    # Sentinels without TLS would find the port that asks for it down: this one is not in a hurry to.
+    lines = [f"sentinel monitor main 127.0.0.1 {port} 1", "sentinel down-after-milliseconds main 600000"]
+    with SentinelServer(tmp_path / "sentinel", lines) as sentinel, Proxy(sentinel.port, context) as proxy:
+        used(f"rediss+sentinel://127.0.0.1:{proxy.port}/main/2?{own}", digest, "")
+        with pytest.raises(StoreUnavailableError, match="no master"):
+            RedisStore(f"redis+sentinel://127.0.0.1:{proxy.port}/main/2").ping()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secured, digest):

@@ -28,7 +28,7 @@ def test_the_twenty_lines_run_in_one_process(tmp_path: Path):
         env={"QUEUES_BACKEND": "memory"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -42,7 +42,7 @@ def test_the_three_line_apps_can_be_imported(tmp_path: Path, number: int):
     program = tmp_path / "shop_app.py"
     program.write_text(examples()[number], "utf-8")
 
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
 
     assert done.stderr == ""
     assert done.returncode == 0

@@ -30,6 +30,14 @@ def reentrant(record: Record | None, operation: Operation, now_ms: int) -> Resul
     return machine.apply(record, operation, now_ms)
 
 
+def begun_late(record: Record | None, operation: Operation, now_ms: int) -> Result:
+    """The machine, but whoever gets a message runs it, however late it is."""
+    if isinstance(operation, Begin):
+        kept = replace(record, begin_by_ms=0) if record is not None else None
+        return machine.apply(kept, replace(operation, begin_by_ms=0), now_ms)
+    return machine.apply(record, operation, now_ms)
+
+
 def admitted_again(record: Record | None, operation: Operation, now_ms: int) -> Result:
     """The machine, but a repeated `admit` of a message that has failed meanwhile is taken for a new one."""
     if isinstance(operation, Admit) and record is not None and record.state is State.FAILED:

@@ -16,9 +16,9 @@ What is simplified:
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME
+from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME, EXPIRED_OUTCOME
 from queues.idempotency.state import Admit, Answer, Begin, Operation
-from tests.model.records import Records, canonical
+from tests.model.records import NOW_MS, Records, canonical
 from tests.model.setup import Protocol, Setup
 from tests.model.world import (
     ACCEPTED,
@@ -44,6 +44,7 @@ OUTCOMES = {
     b"cancelled": "cancelled",
     CANCELLED_OUTCOME: "cancelled",
     DEAD_OUTCOME: "dead",
+    EXPIRED_OUTCOME: "expired",
 }
 
 
@@ -72,7 +73,12 @@ class Model:
             flags=(0,) * count,
             faults=self.setup.faults,
             cancels=self.setup.cancels,
+            begin_within=self.setup.expires,
         )
+
+    def begin_by(self, world: World) -> int:
+        """What messages say of the time by which they must begin."""
+        return NOW_MS + world.begin_within if self.setup.expires else 0
 
     def is_linked(self, message: int) -> bool:
         """Whether the message is published and answered whatever the record says."""
@@ -89,7 +95,7 @@ class Model:
         if before is not None and before.state in FINAL:
             # A failure that is not cached stands until something else is sent.
             is_asked_again = isinstance(operation, Admit | Begin) and operation.message_id != before.owner
-            if not (OUTCOMES[before.outcome] in ("failed", "cancelled") and is_asked_again):
+            if not (OUTCOMES[before.outcome] in ("failed", "cancelled", "expired") and is_asked_again):
                 broken = (OVERWRITTEN,)
         flags = world.flags
         if after is not None and after.state in FINAL:

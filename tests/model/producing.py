@@ -69,7 +69,12 @@ def _admit(model: Model, world: World, message: int) -> tuple[str, World, Produc
     after_ticks = QUEUE_WAIT if is_one else PUBLISH_WITHIN
     is_held = model.setup.is_held
     quiet = HELD if is_held else 0
-    request = Admit("", str(message), payload(message, 0), after_ticks, LOCK_TTL, quiet_ms=quiet, is_held=is_held)
+    request = Admit(
+        *("", str(message), payload(message, 0), after_ticks, LOCK_TTL),
+        quiet_ms=quiet,
+        is_held=is_held,
+        begin_by_ms=model.begin_by(world),
+    )
     after, answer, broken = model.ask(world, model.keys[message], request)
     after = model.flagged(after, message, _promise(answer))
     label = f"admit -> {answer.kind.value}"

@@ -52,6 +52,7 @@ class Records:
                     until_ms=record.until_ms - 1,
                     help_at_ms=record.help_at_ms - 1,
                     expires_ms=record.expires_ms - 1,
+                    begin_by_ms=max(NOW_MS, record.begin_by_ms - 1) if record.begin_by_ms else 0,
                     token=aged(record.token),
                 )
             found = self._ticked[number] = self._number(record)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from tests.model import controls
 from tests.model.setup import OURS, Protocol, Sent, Setup
 from tests.model.world import (
+    BEGAN_LATE,
     LATE_WRITE,
     LOST_WORK,
     OVERWRITTEN,
@@ -60,6 +61,10 @@ KEPT = (
     Row(OURS, "a held message, 2 faults", Setup(ONE, faults=2, max_retries=0, is_held=True)),
     Row(OURS, "a held and a linked message, 1 fault", HELD_LINKED),
     Row(OURS, "a held message with a held retry, 1 fault", Setup(ONE, faults=1, is_held=True)),
+    Row(OURS, "a message that expires, 2 faults", Setup(ONE, faults=2, max_retries=0, expires=1)),
+    Row(OURS, "a message and its duplicate expire, 1 fault", Setup(faults=1, expires=2)),
+    Row(OURS, "a held message and its retry expire, 1 fault", Setup(ONE, faults=1, is_held=True, expires=2)),
+    Row(OURS, "a plain and a linked message expire", Setup((PLAIN, LINKED), 1, 1, None, expires=1), is_deep=True),
     Row(OURS, "a plain and a linked message, 1 fault", Setup((PLAIN, LINKED), faults=1, max_retries=None)),
     Row(OURS, "a message with a retry, 2 faults", Setup(messages=ONE), is_deep=True),
     Row(OURS, "two keys, 1 fault", Setup((PLAIN, Sent(key=1)), faults=1, max_retries=None), is_deep=True),
@@ -144,6 +149,12 @@ BROKEN = (
         (LATE_WRITE,),
     ),
     Row(Protocol("ours, without recovery", recovers=False), "1 fault", CALM, (LOST_WORK,)),
+    Row(
+        Protocol("ours, running what is late", apply=controls.begun_late),
+        "1 fault",
+        Setup(ONE, faults=1, max_retries=None, expires=1),
+        (BEGAN_LATE,),
+    ),
     Row(
         Protocol("ours, admitting a failed message again", apply=controls.admitted_again),
         "1 fault",

@@ -36,6 +36,7 @@ class Setup:
         is_attended: some worker always looks after overdue work before its record expires.
         is_one_script: the queue is in the records' Redis: admit and publish are one step.
         is_held: plain messages are due late: the record holds them, and their retries.
+        expires: ticks from the start within which the messages must begin; 0 for ever.
     """
 
     messages: tuple[Sent, ...] = (Sent(), Sent())
@@ -46,6 +47,7 @@ class Setup:
     is_attended: bool = True
     is_one_script: bool = False
     is_held: bool = False
+    expires: int = 0
 
     @property
     def keys(self) -> tuple[int, ...]:

@@ -120,6 +120,8 @@ def _recovery(model: Model, world: World) -> Iterator[Step]:
     for key in range(len(world.records)):
         after, answer, broken = model.ask(world, key, Help(LEASE, LOCK_TTL))
         if answer.kind is not Kind.HELP:
+            if after is not world:
+                yield Step("free", "recovery ends what has expired", after, broken)
             continue
         message, retries = unpacked(answer.message)
         label = f"recovery helps {name(message)}"
@@ -172,6 +174,7 @@ def _tick(model: Model, world: World) -> World:
         leases=tuple(Lease(aged(lease.token), max(0, lease.left - 1)) for lease in world.leases),
         queue=tuple(sorted(copy._replace(due=max(0, copy.due - 1)) for copy in world.queue)),
         workers=tuple(w._replace(token=aged(w.token), lease=max(0, w.lease - 1)) for w in world.workers),
+        begin_within=max(0, world.begin_within - 1),
     )
     for index, worker in enumerate(after.workers):
         if worker.at == "effect" and not worker.is_paused:

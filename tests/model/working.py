@@ -7,6 +7,7 @@ from tests.model.model import OUTCOMES, Model, payload
 from tests.model.setup import BUSY_WAIT, LEASE, LOCK_TTL, RETRY_DELAY, TTL
 from tests.model.world import (
     ANSWERED,
+    BEGAN_LATE,
     FINAL,
     IDLE,
     LATE_WRITE,
@@ -37,7 +38,10 @@ def _begin(model: Model, world: World, index: int) -> Done:
     worker, key = world.workers[index], model.keys[world.workers[index].message]
     nonce = worker.nonce or _fresh_nonce(model, world, key)
     message = payload(worker.message, worker.retries)
-    request = Begin("", str(worker.message), message, nonce, worker.retries, LEASE, model.setup.max_lost, LOCK_TTL)
+    request = Begin(
+        *("", str(worker.message), message, nonce, worker.retries, LEASE, model.setup.max_lost, LOCK_TTL),
+        begin_by_ms=model.begin_by(world),
+    )
     after, answer, broken = model.ask(world, key, request)
     label = f"begin -> {answer.kind.value}"
     if answer.kind is Kind.RUN:
@@ -66,6 +70,10 @@ def _broken_by_run(model: Model, world: World, index: int, answer: Answer) -> tu
     for other, worker in enumerate(world.workers):
         if other != index and worker.token and worker.lease > 0 and model.keys[worker.message] == key:
             broken += (TWO_EFFECTS,)
+    record = model.records[world.records[key]]
+    has_begun = record is not None and record.state.is_live and record.execution != ""
+    if model.setup.expires and not world.begin_within and not has_begun and not world.workers[index].retries:
+        broken += (BEGAN_LATE,)
     return broken
 
 

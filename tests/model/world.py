@@ -20,7 +20,8 @@ UNANSWERED = "a linked message is answered"
 WRONG_ANSWER = "an answer is the stored outcome"
 LATE_WRITE = "only the last token writes"
 TWO_EFFECTS = "no second run in a live lease"
-PROPERTIES = (LOST_WORK, STUCK, OVERWRITTEN, TWO_LEASES, LATE_WRITE, UNANSWERED, WRONG_ANSWER, TWO_EFFECTS)
+BEGAN_LATE = "what has expired never begins"
+PROPERTIES = (LOST_WORK, STUCK, OVERWRITTEN, TWO_LEASES, LATE_WRITE, UNANSWERED, WRONG_ANSWER, TWO_EFFECTS, BEGAN_LATE)
 LIVENESS = (LOST_WORK, STUCK, UNANSWERED)
 """These speak of what can still happen, and are judged on the whole graph; the others on each step."""
 
@@ -80,7 +81,11 @@ class Lease(NamedTuple):
 
 
 class World(NamedTuple):
-    """One state. `records` are numbers given by `Records`; `faults` and `cancels` are what may still happen."""
+    """One state. `records` are numbers given by `Records`; `faults` and `cancels` are what may still happen.
+
+    Args:
+        begin_within: ticks that are left for messages to begin in; 0 when that time is over, or there is none.
+    """
 
     records: tuple[int, ...]
     leases: tuple[Lease, ...]
@@ -90,6 +95,7 @@ class World(NamedTuple):
     flags: tuple[int, ...]
     faults: int
     cancels: int
+    begin_within: int = 0
 
 
 class Step(NamedTuple):

@@ -20,7 +20,7 @@ from celery import signals
 from dramatiq.middleware import Middleware
 
 from queues import Call, Queue, errors
-from queues.producer import message_for
+from queues.asking import message_for
 from tests.chaos.ledger import Phase, mono_ms
 
 SEED = int(os.environ["CHAOS_SEED"])
@@ -33,6 +33,7 @@ LEASE_MS = round(program.LEASE_S * 1000)
 TRIES = 8
 UNEXPECTED = 70
 THREADS = 6
+BURST_EVERY, BURST = 10, 30
 
 stopping = threading.Event()
 death = random.Random()
@@ -92,6 +93,12 @@ def submit(task: Any, call: Call) -> None:
             return
 
 
+def burst(number: int, *, is_own: bool) -> None:
+    """Submit many short tasks one after another, as fast as may be: workers begin and end those together."""
+    for part in range(BURST if is_own else BURST // 4):
+        submit(program.brief, Call((f"{SEED}-{number}.{part}", 0)))
+
+
 def publish_copies(queue: Queue, task: Any, call: Call) -> None:
     """Put two copies of one message, and another message for the same work, straight on the queue."""
     message = message_for(task, call, 0)
@@ -110,6 +117,9 @@ def act(queue: Queue, number: int) -> None:
     """What this producer does about the piece of work of that number."""
     chance = random.Random(f"{SEED} {number} {NUMBER}")
     is_own = number % PRODUCERS == NUMBER
+    if number % BURST_EVERY == 0:
+        burst(number, is_own=is_own)
+        return
     task, call = call_for(number)
     if is_own or chance.random() < 0.25:
         submit(task, call)

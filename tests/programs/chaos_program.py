@@ -13,7 +13,7 @@ from chaos_control import CONTROLS
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
-from queues import Backoff, Once, Queue, Tasks, connect, current, producer
+from queues import Backoff, Once, Queue, Tasks, connect, current, submission
 from queues.backends.dramatiq.backend import make_broker
 from queues.idempotency import recovery
 from tests.chaos.ledger import Ledger, Phase
@@ -28,7 +28,7 @@ REDELIVERED_AFTER_S = 5 * LEASE_S
 
 # A message that the broker loses is published again after this long. The library waits an hour, which no run of
 # minutes could see the end of; the mechanism is the same. Much less than a queue's wait would double its work.
-producer.QUEUE_WAIT_MS = recovery.QUEUE_WAIT_MS = round(10 * LEASE_S * 1000)
+submission.QUEUE_WAIT_MS = recovery.QUEUE_WAIT_MS = round(10 * LEASE_S * 1000)
 
 CONTROL = os.environ.get("CHAOS_CONTROL", "")
 if CONTROL:
@@ -104,6 +104,13 @@ def flaky(name: str, work_ms: int) -> dict[str, object]:
 async def awaited(name: str, work_ms: int) -> dict[str, object]:
     with told(name):
         await asyncio.sleep(work_ms / 1000)
+        note(Phase.EFFECT, name)
+    return answer(name)
+
+
+@tasks.task(queue="chaos", once=ONCE)
+def brief(name: str, _: int) -> dict[str, object]:
+    with told(name):
         note(Phase.EFFECT, name)
     return answer(name)
 

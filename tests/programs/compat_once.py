@@ -17,6 +17,7 @@ KINDS = {"celery": celery.Celery, "shim": compat.celery.Celery}
 def make(side: str) -> celery.Celery:
     """The application of one side, with its task `charge`."""
     made = KINDS[side]("compat_once", broker=os.environ["BROKER_URL"], backend=os.environ["REDIS_URL"])
+    made.conf.dramatiq_reads_celery_queues = "READS_CELERYS" in os.environ
 
     @made.task(base=IdempotentTask, name="charge", once=Once(ttl=60, lease=3), max_retries=3, bind=True, shared=False)
     def charge(self: celery.Task, order: str, seconds: float = 0.0) -> str:

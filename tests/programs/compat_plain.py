@@ -15,4 +15,4 @@ def double(x: int) -> int:
 
 
 if __name__ == "__main__":
-    print(double.delay(21).get(timeout=30))
+    print(double.delay(21).get(timeout=60))

@@ -1,47 +1,22 @@
-"""A Celery application with a task for each thing that the two sides are compared in; `COMPAT_SIDE` says who runs it.
-
-Tasks leave marks in a Redis list of their own, so that a test sees each run, also one that was killed.
-"""
+"""A Celery application with a task for each thing that the two sides are compared in."""
 
 import os
 import time
 from functools import partial
 from typing import Any
 
-import celery
 import celery.signals
-import redis
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from compat_sides import ledger, make_app, mark
 from kombu import Queue
 from kombu.common import Broadcast
 
-import compat.celery
-
-SIDE = os.environ.get("COMPAT_SIDE", "shim")
-REDELIVERY_S = int(os.environ.get("COMPAT_REDELIVERY_S", "60"))
-ON_REDIS = {"visibility_timeout": REDELIVERY_S, "heartbeat_timeout_ms": REDELIVERY_S * 1000}
-SIDES = {"celery": celery.Celery, "shim": compat.celery.Celery}
-ledger = redis.Redis.from_url(os.environ["REDIS_URL"])
-
-app = SIDES[SIDE]("compat_program", broker=os.environ["BROKER_URL"], backend=os.environ["REDIS_URL"])
+app = make_app("compat_program")
 app.conf.update(
-    result_extended=True,
-    task_track_started=True,
-    accept_content=["json", "msgpack", "yaml", "pickle"],
-    result_accept_content=["json", "pickle"],
-    broker_connection_retry_on_startup=True,
-    worker_cancel_long_running_tasks_on_connection_loss=False,
-    # On Redis, what a dead worker held is delivered again after so long: kombu's word for it, and ours.
-    broker_transport_options=ON_REDIS if os.environ["BROKER_URL"].startswith("redis") else {},
     task_routes={"compat_program.routed": {"queue": "priority-mail"}},
     task_queues=[Queue("celery"), Broadcast("everywhere")] if "COMPAT_BROADCAST" in os.environ else None,
     task_protocol=int(os.environ.get("COMPAT_PROTOCOL", "2")),
 )
-
-
-def mark(name: str, text: object) -> int:
-    """Note a run under a name; returns how many notes the name has."""
-    return int(ledger.rpush(f"marks:{name}", str(text)))  # type: ignore[arg-type] # redis-py: also awaitable
 
 
 if "COMPAT_SIGNALS" in os.environ:
@@ -134,7 +109,7 @@ def late_dying(name: str) -> str:
 
 @app.task(acks_late=True, reject_on_worker_lost=True)
 def tally(name: str, number: int) -> None:
-    ledger.sadd(f"tally:{name}", number)
+    ledger().sadd(f"tally:{name}", number)
 
 
 @app.task

@@ -52,6 +52,16 @@ def die() -> None:
 def after_admit() -> None:
     """The producer dies when the store has said that the work is admitted."""
     _wrap(RedisStore, "apply", after=lambda _, __, operation: isinstance(operation, Admit) and die())
+    original = RedisStore._reply  # to a command that was prepared for a submission
+
+    @functools.wraps(original)
+    def answered(self: RedisStore, command: bytes) -> Any:
+        reply = original(self, command)
+        if reply is not None:  # else the server did not know the script
+            die()
+        return reply
+
+    RedisStore._reply = answered  # type: ignore[method-assign] # the point of it
 
 
 def after_begin() -> None:
@@ -80,8 +90,8 @@ def begin_reply_reset() -> None:
     original = single_server._exchanged
 
     @functools.wraps(original)
-    def cut(connection: Any, data: list[bytes]) -> Any:
-        reply = original(connection, data)
+    def cut(*exchange: Any) -> Any:
+        reply = original(*exchange)
         if isinstance(reply, list) and reply[:1] == [b"run"] and is_first():
             message = "reset by the test"
             raise redis.exceptions.ConnectionError(message)

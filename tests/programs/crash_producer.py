@@ -5,10 +5,10 @@ import sys
 from crash_points import arm
 from onceq_program import echo, tasks
 
-from queues import connect, producer
+from queues import connect, submission
 
 # Ten seconds, in the library; the mechanism is the same.
-producer.PUBLISH_WITHIN_MS = 1_000
+submission.PUBLISH_WITHIN_MS = 1_000
 arm()
 connect(tasks, backend=sys.argv[1])
 handle = echo.send(sys.argv[2], 1)

@@ -52,6 +52,12 @@ def asks_again(self, name, times):
     return self.request.retries
 
 
+@app.task(bind=True, base=IdempotentTask, max_retries=3)
+def asks_late(self, name):
+    mark(name)
+    raise self.retry(countdown=2)
+
+
 @app.task(bind=True, base=IdempotentTask, max_retries=1)
 def gives_up(self, name):
     mark(name)

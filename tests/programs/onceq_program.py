@@ -7,6 +7,7 @@ import threading
 import time
 
 import limited_tasks
+import policy_tasks
 import redis
 
 from queues import Backoff, Once, Queue, Retry, Tasks, connect, current
@@ -101,6 +102,20 @@ def waits_longer(name: str) -> int:
     return current.attempt
 
 
+@tasks.task(queue="fast", once=Once(lease=LEASE_S))
+def asks_later(name: str) -> int:
+    mark(name, f"attempt-{current.attempt}")
+    if current.attempt == 1:
+        raise Retry(delay=5.5)
+    return current.attempt
+
+
+@tasks.task(queue="fast", expires=0.3, once=Once(lease=LEASE_S))
+def perishes(name: str) -> str:
+    mark(name, "ran")
+    return name
+
+
 @tasks.task(queue="fast", once=Once(lease=LEASE_S), give_up_on=(KeyError,))
 def gives_up(name: str) -> None:
     mark(name, "ran")
@@ -117,6 +132,21 @@ def returns_unencodable(name: str) -> object:
 def kills_its_worker(name: str) -> None:
     mark(name, "ran")
     os.kill(os.getpid(), 9)
+
+
+@tasks.task(queue="fast", once=Once(lease=LEASE_S))
+def brief(name: str, what: str) -> str:
+    mark(name, "ran")
+    if what == "dies":
+        os.kill(os.getpid(), 9)
+    if what == "spoils its record":
+        digest = current.message_id.partition("-")[0]
+        key = f"task_lock:{{{digest[:2]}}}:{digest}"
+        ledger().delete(key)
+        ledger().set(key, "of another type")
+    while what == "waits" and not ledger().exists(f"go-on:{name}"):
+        time.sleep(0.01)
+    return what
 
 
 @tasks.task(queue="fast", once=Once(lease=LEASE_S, on_duplicate="skip"))
@@ -197,6 +227,7 @@ class CodedError(Exception):
 
 
 limited_tasks.declare(tasks, mark, ledger, LEASE_S)
+policy_tasks.declare(tasks, mark, ledger, LEASE_S)
 
 
 def queue() -> Queue:

@@ -12,7 +12,7 @@ from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend as ResultsBackend
 from dramatiq_abort import Abortable
 from dramatiq_abort.backends import RedisBackend as AbortBackend
-from native_marks import mark
+from native_marks import mark, wait_to_go_on
 
 URL = os.environ["REDIS_URL"]
 GUARD = os.environ["PLAIN_GUARD"]
@@ -106,6 +106,13 @@ def nap(name, seconds):
     mark(name, "began")
     busy(seconds)
     mark(name, "ended")
+
+
+@dramatiq.actor
+def waits(name):
+    """Occupy a thread until the test lets it go on."""
+    mark(name)
+    wait_to_go_on(name)
 
 
 @dramatiq.actor(max_retries=0)

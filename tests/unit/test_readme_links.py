@@ -28,8 +28,8 @@ def sentences() -> list[str]:
 
 
 def rows() -> list[str]:
-    lines = section("How a message flows").partition("| then | this happens |")[2].splitlines()
-    return [line for line in lines[2:] if line.startswith("|")]
+    table = section("How a message flows").partition("| then | this happens |")[2].partition("\n\n")[0]
+    return table.splitlines()[2:]
 
 
 @pytest.mark.parametrize("name", DEFINED)

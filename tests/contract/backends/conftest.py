@@ -29,14 +29,12 @@ def _marks(name: str) -> list[pytest.MarkDecorator]:
 
 
 @pytest.fixture(scope="session", params=[pytest.param(name, marks=_marks(name)) for name in COMBINATIONS])
-def stage(request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def begun(request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A queue whose tasks a real worker runs."""
     kind, broker, database = COMBINATIONS[request.param]
     redis_url = f"{valkey_url.removesuffix('/0')}/{database}"
     broker_url = request.getfixturevalue("rabbit_vhost")() if broker == "rabbitmq" else redis_url
     with ExitStack() as stack:
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        environment.setenv("REDIS_URL", redis_url)
         made = Stage(kind.partition(" ")[0], redis_url, broker_url)
         stack.callback(made.close)
         if isinstance(made.queue.backend, MemoryBackend):
@@ -44,6 +42,13 @@ def stage(request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pyt
         else:
             made.running = stack.enter_context(made.worker(kind, tmp_path_factory.mktemp("worker")))
         yield made
+
+
+@pytest.fixture
+def stage(begun: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The same, in its environment, which is the test's alone: other tests of the process have another."""
+    monkeypatch.setenv("REDIS_URL", begun.redis_url)
+    return begun
 
 
 @pytest.fixture

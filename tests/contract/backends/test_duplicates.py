@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from queues import Call, Decision, State, errors
+from queues.asking import message_for
 from queues.backends.memory import MemoryBackend
+from queues.handle import Handle
 from queues.message import Message
-from queues.producer import message_for
 from tests.stage import LEASE_S, Stage, eventually
 
 
@@ -21,15 +22,53 @@ def delivered_again(stage: Stage, digest: str) -> Message:
 
 
 def test_a_duplicate_joins_the_first_and_later_gets_its_result(stage: Stage, name: str):
-    first = stage.program.steps.send(name, 4, 0.1)
-    joined = stage.program.steps.send(name, count=4, pause_s=0.1)
+    first = stage.program.steps.send(name, 10, 0.1)
+    joined = stage.program.steps.send(name, count=10, pause_s=0.1)
     results = [joined.result(), first.result()]
-    replayed = stage.program.steps.send(name, 4, 0.1)
+    replayed = stage.program.steps.send(name, 10, 0.1)
 
     assert (first.decision, joined.decision, replayed.decision) == ("executed", "joined", "replayed")
     assert first.id == joined.id == replayed.id
-    assert [*results, replayed.result()] == [f"{name}: 4 steps"] * 3
+    assert [*results, replayed.result()] == [f"{name}: 10 steps"] * 3
     assert stage.effects(name).count("done") == 1
+
+
+def test_every_repetition_gets_the_result(stage: Stage, name: str):
+    first = stage.program.echo.send(name, 4)
+    first.result()
+    repetitions = [stage.program.echo.send(name, 4) for _ in range(4)]
+
+    assert {(handle.id, handle.decision, handle.result()) for handle in repetitions} == {(first.id, "replayed", 4)}
+    assert stage.effects(name) == ["ran"]
+
+
+def test_every_awaited_repetition_gets_the_result(stage: Stage, name: str):
+    async def use() -> tuple[Handle, list[Handle]]:
+        program, queue = stage.connect()
+        first = await program.echo.send_async(name, 4)
+        if isinstance(queue.backend, MemoryBackend):
+            queue.backend.run_pending()
+        await first.result_async()
+        alone = [await program.echo.send_async(name, 4) for _ in range(2)]
+        together = await asyncio.gather(*(program.echo.send_async(name, 4) for _ in range(10)))
+        await queue.close_async()
+        return first, [*alone, *together]
+
+    first, repetitions = asyncio.run(use())
+
+    assert {(handle.id, handle.decision, handle.result()) for handle in repetitions} == {(first.id, "replayed", 4)}
+    assert stage.effects(name) == ["ran"]
+
+
+def test_a_repetition_of_what_was_joined_and_then_cancelled_runs(stage: Stage, name: str):
+    first = stage.program.echo.send_with_options((name, 4), delay=30)
+    joined = [stage.program.echo.send(name, 4).id for _ in range(2)]
+    first.cancel()
+    anew = stage.program.echo.send(name, 4)
+
+    assert joined == [first.id, first.id]
+    assert (anew.decision, anew.result()) == ("executed", 4)
+    assert stage.effects(name) == ["ran"]
 
 
 def test_an_omitted_default_is_the_same_work_as_a_spelled_one(stage: Stage):
@@ -109,7 +148,7 @@ def test_a_copy_that_arrives_while_the_owner_runs_waits_and_does_not_run(stage: 
 
 
 def test_skip_answers_a_duplicate_at_once(stage: Stage, name: str):
-    first = stage.program.skips.send_with_options((name,), delay=0.5)
+    first = stage.program.skips.send_with_options((name,), delay=2.0)
     second = stage.program.skips.send(name)
 
     assert second.decision is Decision.SKIPPED
@@ -121,7 +160,7 @@ def test_skip_answers_a_duplicate_at_once(stage: Stage, name: str):
 
 
 def test_reject_refuses_a_duplicate_while_the_first_is_unfinished(stage: Stage, name: str):
-    first = stage.program.rejects.send_with_options((name,), delay=0.5)
+    first = stage.program.rejects.send_with_options((name,), delay=2.0)
 
     with pytest.raises(errors.AlreadyRunningError) as caught:
         stage.program.rejects.send(name)

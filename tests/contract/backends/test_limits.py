@@ -7,7 +7,7 @@ from queues.backends.memory import MemoryBackend
 from queues.idempotency.key import digest_of
 from tests.stage import Stage, eventually
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 both = pytest.mark.parametrize("suffix", ["", "_async"], ids=["sync", "async"])
 
 

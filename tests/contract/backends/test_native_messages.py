@@ -126,7 +126,7 @@ def test_celerys_command_line_sends_guarded_messages(stage: Stage, name: str):
     environment = {**os.environ, **stage.environment, "PYTHONPATH": str(PROGRAMS)}
 
     for _ in range(2):
-        subprocess.run(command, cwd=PROGRAMS, env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, cwd=PROGRAMS, env=environment, check=True, capture_output=True, timeout=240)
     eventually(lambda: stage.program.echo.send(name, 9).decision is Decision.REPLAYED)
 
     assert stage.program.echo.send(name, 9).result() == 9

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from queues.idempotency.state import Begin
 from queues.message import Message
 from tests.integration.cli.conftest import Run, Shop
+from tests.sentinels import Sentinels
 
 Examine = Callable[..., dict[str, str]]
 TASKS = """
@@ -37,7 +39,7 @@ from queues.backends.celery import IdempotentTask
 app = Celery("own", broker=os.environ["REDIS_URL"], set_as_current=False)
 app.conf.idempotency_prefix = os.environ["QUEUES_PREFIX"]
 
-@app.task(base=IdempotentTask, name="own.charge", **{options})
+@app.task(base=IdempotentTask, name="own.charge", shared=False, **{options})
 def charge(order):
     return order
 """
@@ -173,6 +175,18 @@ def test_another_redis_that_holds_the_queues_is_examined_too(
     assert examine(dramatiq(broker=other))["broker-eviction"] == "good"
 
 
+@pytest.mark.parametrize("make", [celery, dramatiq])
+def test_the_master_behind_sentinels_that_holds_the_queues_is_examined(tmp_path: Path, examine: Examine, make) -> None:
+    with Sentinels(tmp_path / "sentinels", password="p@ss/word", sentinel_password="other") as sentinels:
+        with redis.Redis(port=sentinels.master.port, password="p@ss/word") as master:
+            master.config_set("maxmemory-policy", "allkeys-lru")
+        found = examine(make(broker=sentinels.url))
+
+    assert (found["broker"], found["broker-role"], found["broker-persistence"]) == ("good", "good", "good")
+    assert (found["broker-eviction"], found["records-eviction"]) == ("warning", "good")
+    assert "broker-server" not in found
+
+
 def test_work_of_tasks_that_the_application_does_not_know_is_told(examine: Examine, shop: Shop) -> None:
     digest = "cd" * 20
     message = Message(f"{digest}-{'0' * 12}", "warehouse.pick", "default", digest)
@@ -226,3 +240,23 @@ def test_a_module_that_cannot_be_used_is_one_line(
 
     assert ended.code == 64
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind"), [(FOREIGN_CELERY, "app", "Celery"), (FOREIGN_DRAMATIQ, "broker", "Dramatiq")]
+)
+@pytest.mark.parametrize(
+    "command", [["purge", "--all"], ["migrate", "--from", "celery", "--to", "dramatiq"], ["inspect"]]
+)
+def test_what_needs_a_queue_refuses_an_application_of_its_own_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queues: Run, text: str, name: str, kind: str, command: list[str]
+) -> None:
+    module = f"own_{uuid.uuid4().hex}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"{module}.py").write_text(text.replace("{options}", "{}"))
+
+    ended = queues(command[0], f"{module}:{name}", *command[1:])
+
+    assert (ended.code, ended.out) == (64, "")
+    assert f"is a {kind} " in ended.err
+    assert "what `connect` returned is expected" in ended.err

@@ -3,6 +3,8 @@
 import secrets
 import time
 
+from queues.idempotency.state import Release
+from queues.limits.concurrency import Concurrency, Slot
 from tests.integration.cli.conftest import Run, Shop
 from tests.stage import eventually
 
@@ -193,3 +195,47 @@ def _begin_as(shop: Shop, digest: str, message_id: str, message: bytes | None = 
 
     content = message or Message(message_id, "shop.charge", "default", digest, ("x",)).encoded()
     shop.store.apply(digest, Begin("", message_id, content, f"at {time.monotonic()}", 0, 30_000, 3, 60_000))
+
+
+def given_back(shop: Shop, token: int, key: str) -> None:
+    """What a worker does with work that its task's limits keep from beginning."""
+    shop.store.apply(key, Release(token, 60_000, 60_000))
+
+
+def test_work_that_waits_for_its_turn_tells_its_place(shop: Shop, queues: Run) -> None:
+    first, second, third = (shop.charge.send(f"o-{number}") for number in range(3))
+    shop.store.limiter.take_turn("shop.charge", first.id, 60_000_000)
+    for handle in (second, third):
+        token = shop.begin(handle).token
+        assert not shop.store.limiter.take_turn("shop.charge", handle.id, 60_000_000).is_given
+        given_back(shop, token, handle.key)
+
+    said, told = queues("explain", third.id), queues("explain", third.id, "--json").document
+
+    assert "gave it back, no attempt counted" in said.out
+    assert "waits for its turn under its task's rate_limit: its place is in 1 min" in said.out
+    assert "with 1 before it" in said.out
+    assert "when its limit allows it" in said.out
+    assert told["limit"]["kind"] == "rate"
+    assert 60_000 < told["limit"]["in_ms"] <= 120_000
+    assert queues("explain", first.id, "--json").document["limit"] is None
+
+
+def test_work_that_waits_for_a_slot_tells_who_has_them(shop: Shop, queues: Run) -> None:
+    holder, waiting = shop.charge.send("o-1"), shop.charge.send("o-2")
+    name = Concurrency(1, per="amount").slots("shop.charge", {"order": "o-1", "amount": 5})
+    for handle in (holder, waiting):
+        token = shop.begin(handle).token
+        answer = shop.store.limiter.take_slot(Slot(name, 1, 30_000, handle.key, token), {})
+        if handle is waiting:
+            assert answer.wait_ms
+            given_back(shop, token, handle.key)
+
+    said, told = queues("explain", waiting.id), queues("explain", waiting.id, "--json").document
+
+    assert (
+        f"slot of its task's concurrency limit, with 0 others: the work of these keys has them: {holder.key}."
+        in said.out
+    )
+    assert told["limit"] == {"kind": "concurrency", "holders": [holder.key], "waiting": 1}
+    assert queues("explain", holder.id, "--json").document["limit"] is None

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from app.embedded.ports import free_port
 from queues.idempotency.state import Admit
 from queues.stores.redis import RedisStore
 from queues.stores.redis_census import READ_PER_SHARD, RedisCensus
 from tests.cluster import ValkeyCluster
+from tests.contract.operations import bury
 from tests.integration.cli.conftest import Run, Shop
+from tests.ports import free_port
 from tests.scrape import Scrape, scraped
 from tests.servers import ValkeyServer
 from tests.stage import eventually
@@ -35,6 +36,7 @@ def test_the_depth_by_state_the_ages_and_the_workers_are_told(shop: Shop, queues
     shop.begin(sent[2], lease_ms=1)  # its worker is gone
     shop.wait(sent[3], 40_000)
     shop.complete(sent[4])
+    shop.store.apply("ab" * 20, bury("m1"))
     for worker in ("celery@host:1", "celery@host:2", "dramatiq@host:3"):
         shop.store.announce(worker)
     time.sleep(0.05)  # for the ages, which are told in ms
@@ -52,6 +54,7 @@ def test_the_depth_by_state_the_ages_and_the_workers_are_told(shop: Shop, queues
     assert 0.05 <= told.total("onceq_lease_age_seconds") < 60
     assert 0.05 <= told.total("onceq_queued_age_seconds") < 60
     assert (told.total("onceq_workers", backend="celery"), told.total("onceq_workers", backend="dramatiq")) == (2, 1)
+    assert told.total("onceq_dead_letters") == 1
     assert told.total("onceq_redis_up") == 1
 
 
@@ -92,11 +95,11 @@ def test_the_metrics_are_served_and_say_when_redis_is_away(own_server: ValkeySer
     command = [sys.executable, "-m", "queues.cli", "metrics", "--port", str(port), "--redis-url", own_server.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as served:
         try:
-            eventually(lambda: scraped(port).total("onceq_redis_up") == 1, within_s=20)
+            eventually(lambda: scraped(port).total("onceq_redis_up") == 1, within_s=60)
             own_server.kill()
-            eventually(lambda: scraped(port).samples.get("onceq_redis_up") == [({}, 0.0)], within_s=20)
+            eventually(lambda: scraped(port).samples.get("onceq_redis_up") == [({}, 0.0)], within_s=60)
             own_server.start()
-            eventually(lambda: scraped(port).total("onceq_redis_up") == 1, within_s=20)
+            eventually(lambda: scraped(port).total("onceq_redis_up") == 1, within_s=60)
         finally:
             served.kill()
 

@@ -1,6 +1,5 @@
 """`queues purge` ends what has not begun, and `queues inspect` shows what there is."""
 
-import json
 import sys
 import uuid
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ import pytest
 
 from queues import State
 from queues.errors import TaskFailedError
-from tests.integration.cli.conftest import Run
+from tests.contract.operations import bury
+from tests.integration.cli.conftest import Run, Shop
 from tests.stage import eventually
 from tests.workers import Kind, Worker, is_seen_by, worker_command
 
@@ -24,7 +24,7 @@ from queues import Once, Tasks, connect, current
 tasks = Tasks(namespace="yard")
 
 
-@tasks.task(queue="trucks", once=Once(lease=2))
+@tasks.task(queue="trucks", once=Once(lease=10))
 def load(name: str, seconds: float = 0) -> str:
     current.progress(1, 2)
     time.sleep(seconds)
@@ -32,7 +32,7 @@ def load(name: str, seconds: float = 0) -> str:
 
 
 @tasks.schedule(timedelta(days=1), kwargs={"name": "daily"})
-@tasks.task(queue="vans", once=Once(lease=2))
+@tasks.task(queue="vans", once=Once(lease=10))
 def unload(name: str) -> str:
     return name
 
@@ -76,7 +76,7 @@ def test_purged_work_ends_as_cancelled_and_its_messages_are_gone(yard: ModuleTyp
     purged = queues("purge", yard.__name__, "--task", "yard.load", "--yes")
     looked = queues("inspect", yard.__name__, "--json").document
 
-    assert (planned.code, planned.out.strip()) == (0, "2 of yard.load Nothing was changed.")
+    assert (planned.code, planned.out.strip()) == (0, "2 of yard.load would end as cancelled. Nothing was changed.")
     assert purged.out.splitlines()[-1].startswith("purge: 2 cancelled")
     assert [handle.state for handle in gone] == [State.FAILED, State.FAILED]
     with pytest.raises(TaskFailedError, match="cancelled"):
@@ -90,7 +90,7 @@ def test_purged_work_ends_as_cancelled_and_its_messages_are_gone(yard: ModuleTyp
 
 
 def test_what_runs_is_seen_with_its_worker_and_is_not_purged(yard: ModuleType, worker: Worker, queues: Run):
-    running = yard.load.send("first", 2)
+    running = yard.load.send("first", 5)
     eventually(lambda: (running.status().progress or None) is not None)
     behind = yard.load.send("second", 0)
 
@@ -99,12 +99,12 @@ def test_what_runs_is_seen_with_its_worker_and_is_not_purged(yard: ModuleType, w
     purged = queues("purge", yard.__name__, "--all", "--yes")
 
     assert "1/2" in looked.out
-    assert "every 1 day, 0:00:00" in looked.out
+    assert "every 1 d" in looked.out
     assert [(w["name"].partition("@")[0], r["id"]) for w in rows for r in w["running"]] == [
         (yard.queue.backend.name, running.id)
     ]
     assert purged.out.splitlines()[-1].startswith("purge: 1 cancelled")
-    assert running.result(timeout=20) == "first"
+    assert running.result(timeout=60) == "first"
     assert behind.state is State.FAILED
 
 
@@ -134,9 +134,28 @@ def test_a_purge_must_be_told_of_what_and_agreed_to(yard: ModuleType, queues: Ru
     assert handle.state is State.QUEUED
 
 
+def test_a_purge_of_nothing_says_so(yard: ModuleType, queues: Run):
+    planned = queues("purge", yard.__name__, "--all", "--dry-run")
+    asked = queues("purge", yard.__name__, "--all")
+    purged = queues("purge", yard.__name__, "--all", "--yes")
+
+    assert (planned.code, planned.out.strip()) == (0, "No task is queued. Nothing was changed.")
+    assert asked.out.startswith("No task is queued. Messages that ended work left behind are removed.\n")
+    assert "cancelled" not in asked.out
+    assert purged.out.splitlines()[-1] == "purge: 0 cancelled, 0 messages removed, 0 had begun"
+
+
 def test_inspect_needs_no_application(queues: Run):
     looked = queues("inspect")
 
     assert looked.code == 0
     assert "No worker was seen" in looked.out
-    assert json.loads(queues("inspect", "--json").out)["workers"] == []
+    told = queues("inspect", "--json").document
+    assert (told["workers"], told["dead_letters"]) == ([], 0)
+
+
+def test_inspect_tells_of_dead_letters(shop: Shop, queues: Run):
+    shop.store.apply("ab" * 20, bury("m1"))
+
+    assert "dead letters: 1;" in queues("inspect").out
+    assert queues("inspect", "--json").document["dead_letters"] == 1

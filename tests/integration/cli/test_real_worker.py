@@ -55,14 +55,14 @@ def test_a_living_worker_is_listed_and_its_progress_told(stage: Stage, worker: W
 
 def test_work_whose_lease_is_taken_by_force_still_ends_in_one_outcome(stage: Stage, worker: Worker, here: Run) -> None:
     name = uuid.uuid4().hex
-    handle = stage.program.steps.send(name, 15, 0.1)
+    handle = stage.program.steps.send(name, 30, 0.1)
     eventually(lambda: handle.state is State.RUNNING)
     first = handle.status().token
 
     ended = here("release", handle.id, "--yes", "--force")
 
     assert "a worker of its task publishes it" in ended.out
-    assert handle.result(timeout=20) == f"{name}: 15 steps"
+    assert handle.result(timeout=60) == f"{name}: 30 steps"
     assert handle.status().token > first
     assert stage.effects(name).count("done") == 1
 

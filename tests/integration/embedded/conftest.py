@@ -12,7 +12,7 @@ Client = pymongo.MongoClient[dict[str, Any]]
 @pytest.fixture(scope="session")
 def mongo(mongo_url: str) -> Iterator[Client]:
     """A client that the tests of one process share."""
-    with pymongo.MongoClient(mongo_url, serverSelectionTimeoutMS=5000, tz_aware=True) as client:
+    with pymongo.MongoClient(mongo_url, serverSelectionTimeoutMS=60_000, tz_aware=True) as client:
         yield client
 
 

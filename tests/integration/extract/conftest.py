@@ -28,7 +28,7 @@ def is_parser(pid: int) -> bool:
         return False
 
 
-def wait_until(is_true: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+def wait_until(is_true: Callable[[], bool], *, within_s: float = 60.0) -> bool:
     """Whether the condition came true in time; asks every 10 ms."""
     deadline = time.monotonic() + within_s
     while not is_true():
@@ -46,7 +46,7 @@ def no_child_is_left() -> Iterator[None]:
     stop_children()
     _strangers.clear()
     # What this thread just stopped ends at once; what is left belongs to others.
-    wait_until(lambda: not child_pids(), within_s=0.5)
+    wait_until(lambda: not child_pids(), within_s=2.0)
     _strangers.update(child_pids())
     yield
     stop_children()
@@ -65,15 +65,15 @@ def slow_html(tmp_path: Path) -> Path:
 def long_pdf(tmp_path: Path) -> Callable[..., Path]:
     """Writes a PDF whose pages, unpacked, take 10 KB each and in the file some hundred bytes."""
 
-    def make(pages: int, bulk_bytes: int = 10_000) -> Path:
+    def make(pages: int, bulk_bytes: int = 10_000, words: int = 0) -> Path:
         path = tmp_path / f"long-{pages}.pdf"
-        path.write_bytes(_pdf(pages, bulk_bytes))
+        path.write_bytes(_pdf(pages, bulk_bytes, b" word" * words))
         return path
 
     return make
 
 
-def _pdf(pages: int, bulk_bytes: int) -> bytes:
+def _pdf(pages: int, bulk_bytes: int, more: bytes) -> bytes:
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(pages))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -81,7 +81,7 @@ def _pdf(pages: int, bulk_bytes: int) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     for number in range(pages):
-        content = b"%" + b"x" * bulk_bytes + b"\nBT /F1 12 Tf 72 720 Td (page text %d) Tj ET" % number
+        content = b"%" + b"x" * bulk_bytes + b"\nBT /F1 12 Tf 72 720 Td (page text %d%b) Tj ET" % (number, more)
         packed = zlib.compress(content)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "

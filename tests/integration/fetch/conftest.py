@@ -16,6 +16,7 @@ from app.fetch.client import Client, FetchLimits, Response
 from app.fetch.crawl import CrawlLimits, Skipped, crawl
 from app.fetch.errors import FetchError
 from app.fetch.page import Page
+from tests.ports import free_port
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -141,10 +142,10 @@ def policy(site: Site) -> AddressPolicy:
 
 @pytest.fixture
 def new_client(policy: AddressPolicy) -> Callable[..., Client]:
-    """Makes a client that may reach the test's site, with limits short enough for a test."""
+    """Makes a client that may reach the test's site, with limits that a busy machine does not reach."""
 
     def build(limits: FetchLimits | None = None, **options: object) -> Client:
-        return Client(policy, limits or FetchLimits(total_s=5, connect_s=2, read_s=2), **options)
+        return Client(policy, limits or FetchLimits(total_s=60, connect_s=30, read_s=30), **options)
 
     return build
 
@@ -161,9 +162,7 @@ def silent_port() -> Iterator[int]:
 @pytest.fixture
 def closed_port() -> int:
     """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -156,11 +156,11 @@ def test_a_slow_drip_ends_at_the_total_time(site, new_client, failure):
     site.routes["/"] = drip
     began_s = time.monotonic()
 
-    error = failure(new_client(FetchLimits(total_s=0.6, read_s=5)), site.url)
+    error = failure(new_client(FetchLimits(total_s=0.6, read_s=60)), site.url)
 
     assert isinstance(error, FetchTimeoutError)
     assert error.is_retryable
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 20
 
 
 def test_a_silent_server_ends_at_the_read_time(silent_port, failure):

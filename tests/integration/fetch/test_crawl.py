@@ -173,7 +173,7 @@ def test_a_failing_start_page_is_raised(site, read_all, robots, status, error, p
 
 
 def test_a_silent_start_page_is_raised_as_a_timeout(site, read_all):
-    site.routes["/"] = lambda handler: site.is_stopping.wait(10)
+    site.routes["/"] = lambda handler: site.is_stopping.wait(60)
 
     with pytest.raises(FetchTimeoutError):
         read_all(site.url, max_seconds=0.3)

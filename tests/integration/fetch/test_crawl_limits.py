@@ -48,7 +48,7 @@ def test_a_limit_ends_the_crawl_and_is_named(endless_site, read_all, limits, cod
 
 
 def test_the_time_limit_ends_the_crawl_and_is_named(endless_site, read_all):
-    items = read_all(f"{endless_site.url}/p", max_depth=99, max_pages=10_000, max_seconds=1.5, delay_s=0.2)
+    items = read_all(f"{endless_site.url}/p", max_depth=99, max_pages=10_000, max_seconds=4.0, delay_s=0.5)
 
     assert items[-1].code == "max_seconds"
     assert 1 < len(items) < 12
@@ -56,9 +56,9 @@ def test_the_time_limit_ends_the_crawl_and_is_named(endless_site, read_all):
 
 def test_the_time_limit_also_ends_a_page_that_hangs(site, read_all, page):
     site.answer("/", page("/slow", "/a"))
-    site.routes["/slow"] = lambda handler: site.is_stopping.wait(10)
+    site.routes["/slow"] = lambda handler: site.is_stopping.wait(60)
 
-    items = read_all(site.url, max_seconds=1.0)
+    items = read_all(site.url, max_seconds=3.0)
 
     assert skips(items, site) == [("/slow", "max_seconds")]
 
@@ -66,9 +66,9 @@ def test_the_time_limit_also_ends_a_page_that_hangs(site, read_all, page):
 def test_a_page_that_hangs_is_skipped_when_the_crawl_has_time(site, read_all, new_client, page):
     site.answer("/", page("/slow", "/a"))
     site.answer("/a", page())
-    site.routes["/slow"] = lambda handler: site.is_stopping.wait(10)
+    site.routes["/slow"] = lambda handler: site.is_stopping.wait(60)
 
-    items = read_all(site.url, new_client(FetchLimits(total_s=1.0)))
+    items = read_all(site.url, new_client(FetchLimits(total_s=3.0)))
 
     assert paths(items, site) == ["/", "/a"]
     assert skips(items, site) == [("/slow", "fetch_timeout")]

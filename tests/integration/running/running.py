@@ -17,13 +17,13 @@ import httpx
 
 import app.embedded
 from app.demo.service import RUN_LINE
-from app.embedded.ports import free_port
 from app.settings import Settings
+from tests.ports import free_port
 
 KEY = "a-key-for-the-tests-of-running"
 READY = "onceq is ready"
-START_DEADLINE_S = 60.0
-STOP_DEADLINE_S = 40.0
+START_DEADLINE_S = 150.0
+STOP_DEADLINE_S = 60.0
 CHATBOT = "bot_1"
 TETHER = Path(app.embedded.__file__).with_name("tether.py")
 
@@ -70,7 +70,7 @@ class Running:
                 env=self.environment,
             )
         self.client = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=30, trust_env=False
+            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {KEY}"}, timeout=60, trust_env=False
         )
 
     @property
@@ -85,7 +85,7 @@ class Running:
 
     def health(self) -> dict[str, Any]:
         """What `/api/health` answers."""
-        return httpx.get(f"{self.url}/api/health", timeout=10, trust_env=False).json()
+        return httpx.get(f"{self.url}/api/health", timeout=60, trust_env=False).json()
 
     def submit(self, name: str, content: bytes, chatbot_id: str = CHATBOT) -> dict[str, Any]:
         """Submit a document; what the API answered."""
@@ -97,7 +97,7 @@ class Running:
         """A task as it is now."""
         return self.client.get(f"/tasks/{task_id}").raise_for_status().json()
 
-    def outcome(self, task_id: str, deadline_s: float = 60.0) -> dict[str, Any]:
+    def outcome(self, task_id: str, deadline_s: float = 120.0) -> dict[str, Any]:
         """A task when it has ended."""
         ended = {"completed", "failed", "dead"}
         wait_for(lambda: self.task(task_id)["state"] in ended, deadline_s, f"outcome of {task_id}")

@@ -10,8 +10,8 @@ from app.embedded.program import Program
 from app.embedded.supervisor import Supervisor
 
 PROGRAMS = {
-    "stubborn": "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)",
-    "silent": "import time; print('on my way', flush=True); time.sleep(60)",
+    "stubborn": "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)",
+    "silent": "import time; print('on my way', flush=True); time.sleep(600)",
     "chatty": "print('x' * 100_000); print('API key: oq_secret'); print('\\x1b[31mready', flush=True)",
 }
 

@@ -28,11 +28,11 @@ def test_celery_inspect_reaches_the_running_worker_with_the_environment_that_run
         written = (service.folder / "run.env").read_text("utf-8").splitlines()
         named = dict(shlex.split(line)[0].partition("=")[::2] for line in written)
         ended = subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "app.celery_app", "inspect", "registered", "--timeout", "5"],
+            [sys.executable, "-m", "celery", "-A", "app.celery_app", "inspect", "registered", "--timeout", "10"],
             env=os.environ | named,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -63,7 +63,7 @@ def test_servers_that_are_given_are_used_and_none_is_started(
 
 @pytest.mark.slow
 def test_the_demo_runs_each_document_once_on_both_backends():
-    ended = subprocess.run([sys.executable, "-m", "app.demo"], capture_output=True, text=True, timeout=180, check=False)
+    ended = subprocess.run([sys.executable, "-m", "app.demo"], capture_output=True, text=True, timeout=280, check=False)
 
     assert ended.stdout.splitlines()[-1] == "demo: 16 documents, 16 runs, 0 lost, 0 repeated", ended.stdout
     assert ended.returncode == 0
@@ -83,7 +83,7 @@ def test_a_setting_that_cannot_be_used_is_named():
         env=os.environ | {"PORT": "many", "QUEUES_BACKEND": "rq"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

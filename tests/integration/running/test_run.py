@@ -14,7 +14,7 @@ from tests.integration.running.running import (
 )
 
 TEXT = b"The harbour office is open from seven to four.\n\nBerths are kept for two hours.\n"
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 30.0
 
 
 def test_a_killed_supervisor_leaves_no_process_and_a_second_start_finds_its_data(backend, tmp_path):
@@ -45,11 +45,11 @@ def test_a_dead_worker_is_started_again_and_ctrl_c_ends_everything(backend, tmp_
         old = service.pid_of(part)
 
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: "worker is ready again" in service.said, 30, "another worker")
+        wait_for(lambda: "worker is ready again" in service.said, 60, "another worker")
         outcome = service.outcome(service.submit("hours.txt", TEXT)["id"])
         new, pids, ports = service.pid_of(part), service.tree(), service.ports()
         service.process.send_signal(signal.SIGINT)
-        code = service.process.wait(30)
+        code = service.process.wait(120)
         left = _alive(pids)
         taken = [port for port in ports if is_listening(port)]
 
@@ -75,7 +75,7 @@ def test_a_second_supervisor_refuses_the_folder_and_the_port_of_the_first(tmp_pa
 def test_a_program_that_cannot_start_is_named_with_the_end_of_its_log(tmp_path):
     service = Running("celery", tmp_path / "data", {"CELERY_BROKER_URL": "nonsense://127.0.0.1"})
     try:
-        code = service.process.wait(60)
+        code = service.process.wait(120)
     finally:
         service.end()
 
@@ -92,7 +92,7 @@ def _refused(service: Running, **options: str) -> subprocess.CompletedProcess[st
         env=service.environment | options,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from app.embedded.ports import free_port
 from tests.integration.running.running import running
+from tests.ports import free_port
 from tests.scrape import scraped
 from tests.stage import eventually
 
@@ -26,7 +26,7 @@ def test_logs_name_the_task_and_metrics_count_it(backend: str, tmp_path: Path):
         service.outcome(sent["id"])
         key = service.task(sent["id"])["key"]
         ran = {"task": "app.tasks.process_document", "outcome": "completed"}
-        eventually(lambda: scraped(port).total("onceq_tasks_executed_total", **ran) == 1, within_s=20)
+        eventually(lambda: scraped(port).total("onceq_tasks_executed_total", **ran) == 1, within_s=60)
         submitted = scraped(service.port).total("onceq_tasks_submitted_total", task=ran["task"], decision="executed")
 
     run = next(line for line in lines(folder, "worker") if line["logger"] == "app.worker")

@@ -17,7 +17,7 @@ def test_beat_and_periodiq_looking_twice_each_submit_one_task_a_schedule(valkey_
     }
 
     ended = subprocess.run(
-        [sys.executable, str(PROGRAM)], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, str(PROGRAM)], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
 
     assert ended.returncode == 0, ended.stderr

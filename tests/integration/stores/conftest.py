@@ -24,7 +24,7 @@ def run(mongo_url: str, database_name: str) -> Iterator[Callable[[Scenario[T]], 
             try:
                 return await scenario(stores)
             finally:
-                stores.close()
+                await stores.close()
 
         return asyncio.run(main())
 
@@ -35,4 +35,4 @@ def run(mongo_url: str, database_name: str) -> Iterator[Callable[[Scenario[T]], 
 async def _drop(mongo_url: str, database_name: str) -> None:
     mongo = Mongo(mongo_url, database_name, max_pool_size=1, min_pool_size=0)
     await mongo.drop()
-    mongo.close()
+    await mongo.close()

@@ -1,21 +1,15 @@
 import asyncio
 import multiprocessing
-import socket
 
 import pytest
 
 from app.stores.errors import RecordExistsError, StoreRejectedError, StoreUnavailableError
 from app.stores.mongo import Index, Mongo, PoolStatus
-
-
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.ports import free_port
 
 
 def test_an_unreachable_server_is_an_error_of_the_app():
-    mongo = Mongo(f"mongodb://127.0.0.1:{closed_port()}/?serverSelectionTimeoutMS=200", "nothing")
+    mongo = Mongo(f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=200", "nothing")
 
     async def scenario():
         try:
@@ -23,7 +17,7 @@ def test_an_unreachable_server_is_an_error_of_the_app():
                 await mongo.ping()
             return caught.value, await mongo.pool_status()
         finally:
-            mongo.close()
+            await mongo.close()
 
     error, status = asyncio.run(scenario())
 
@@ -53,10 +47,11 @@ def test_one_database_serves_one_loop_after_another(mongo_url, database_name):
 
     async def scenario():
         await mongo.ping()
-        return await mongo.collection("nothing").count({})
+        count = await mongo.collection("nothing").count({})
+        await mongo.close()
+        return count
 
     counts = [asyncio.run(scenario()), asyncio.run(scenario())]
-    mongo.close()
 
     assert counts == [0, 0]
 
@@ -67,7 +62,8 @@ def test_two_loops_use_one_database_at_the_same_time(run):
 
         async def elsewhere():
             await stores.mongo.ping()
-            return stores.mongo.client()
+            async with stores.mongo.client() as own:
+                return own
 
         there = await asyncio.to_thread(asyncio.run, elsewhere())
         await stores.mongo.ping()
@@ -85,8 +81,8 @@ def test_a_forked_process_connects_anew(run):
         answers = parent.Queue()
         child = parent.Process(target=_count_in_child, args=(stores, answers))
         child.start()
-        found = await asyncio.to_thread(answers.get, timeout=20)
-        child.join(20)
+        found = await asyncio.to_thread(answers.get, timeout=60)
+        child.join(60)
         return found, len((await stores.sources.list("t1")).items)
 
     assert run(scenario) == (1, 1)
@@ -94,14 +90,16 @@ def test_a_forked_process_connects_anew(run):
 
 def _count_in_child(stores, answers):
     async def count():
-        return len((await stores.sources.list("t1")).items)
+        found = len((await stores.sources.list("t1")).items)
+        await stores.close()
+        return found
 
     answers.put(asyncio.run(count()))
 
 
 def test_a_closed_database_connects_again_when_used(run):
     async def scenario(stores):
-        stores.close()
+        await stores.close()
         await stores.mongo.ping()
         return True
 

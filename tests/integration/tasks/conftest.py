@@ -1,9 +1,7 @@
 """The service's tasks over a database, an uploads folder and servers of each test's own."""
 
 import asyncio
-import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,6 +18,8 @@ from app.tasks.registry import build_tasks
 from app.tasks.services import Services
 from queues.message import Message
 from queues.run import Run, set_current
+from tests.ports import free_port
+from tests.unit.extract.documents import real_documents
 
 
 @dataclass
@@ -40,7 +40,7 @@ class World:
             try:
                 return await scenario(self)
             finally:
-                self.services.close()
+                await self.services.close()
 
         return asyncio.run(main())
 
@@ -72,7 +72,7 @@ class World:
         return await self.stores.mongo.collection("chunks").find({}, limit=10_000)
 
 
-async def until(is_true: Callable[[], Coroutine[Any, Any, bool]], deadline_s: float = 15.0) -> None:
+async def until(is_true: Callable[[], Coroutine[Any, Any, bool]], deadline_s: float = 60.0) -> None:
     """Return when the condition holds; fail when it does not in time."""
     ends_at_s = time.monotonic() + deadline_s
     while not await is_true():
@@ -102,7 +102,7 @@ def make_world(mongo_url, database_name, tmp_path) -> Iterator[Callable[..., Wor
 
 async def _drop(world: World) -> None:
     await world.stores.mongo.drop()
-    world.services.close()
+    await world.services.close()
 
 
 @pytest.fixture
@@ -114,12 +114,7 @@ def world(make_world) -> World:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real documents."""
-    place = Path(os.environ.get("ONCEQ_DATA", Path(__file__).parents[4] / "shared" / "data"))
-    if not place.is_dir():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"the real documents are not at {place}")
-        pytest.skip("the real documents are not on this machine; set ONCEQ_DATA")
-    return place
+    return real_documents()
 
 
 @dataclass
@@ -189,6 +184,4 @@ def web() -> Iterator[Web]:
 @pytest.fixture
 def closed_port() -> int:
     """A port on loopback where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()

@@ -8,6 +8,7 @@ from app.stores.clock import utc_now
 from app.stores.source import Outcome, SourceFailure
 from app.tasks.errors import TaskInputError
 from queues.errors import LeaseLostError, TaskCancelledError
+from tests.integration.submitted import entry
 from tests.integration.tasks.conftest import make_run
 
 NONE_REMOVED = {"sources": 0, "files": 0, "chunks": 0, "notifications": 0, "reports": 0, "tasks": 0}
@@ -151,7 +152,7 @@ def test_old_notifications_reports_and_tasks_go(world):
         for number in range(3):
             await world.call("send_notification", "ann", f"Note {number}", "Words")
         await world.call("generate_analytics_report", "bot")
-        await world.stores.task_history.add("t1", "id-1", name="n", key="k", decision="executed")
+        await world.stores.task_history.write([entry()])
         for collection in ("notifications", "reports"):
             await make_old(world, collection, "created_at", 8)
         await make_old(world, "tasks", "submitted_at", 8)

@@ -230,15 +230,24 @@ def test_a_removed_source_stays_removed(world):
     assert world.play(scenario) == []
 
 
-def test_a_run_killed_in_the_middle_is_replaced_whole(world, data_dir):
+def test_a_run_killed_in_the_middle_is_replaced_whole(world, data_dir, monkeypatch):
     path = world.place(data_dir / LONG, "d/a.pdf")
 
     async def scenario(world):
         source = await add(world, path)
-        killed = asyncio.create_task(world.attempt(make_run(1), "process_document", source.id, path, "bot"))
-        await until(lambda: has_begun(world, source))
-        killed.cancel()
-        await asyncio.wait([killed])
+        write, is_in_the_middle = world.stores.chunks.write, asyncio.Event()
+
+        async def write_and_wait(*arguments):
+            await write(*arguments)
+            is_in_the_middle.set()
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.stores.chunks, "write", write_and_wait)
+            killed = asyncio.create_task(world.attempt(make_run(1), "process_document", source.id, path, "bot"))
+            await is_in_the_middle.wait()
+            killed.cancel()
+            await asyncio.wait([killed])
         between = await world.stores.sources.find(source.id)
         unseen = await visible(world, source)
         result = await world.attempt(make_run(2, attempt=1), "process_document", source.id, path, "bot")

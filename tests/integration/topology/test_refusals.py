@@ -1,6 +1,7 @@
 """A Redis that is full, read-only, or has changed its password, while a worker has work: nothing is lost."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -9,7 +10,7 @@ from queues import Handle
 from queues.errors import StoreFullError, StoreReadOnlyError, StoreRefusedError, StoreUnavailableError
 from queues.idempotency.state import Kind
 from queues.stores.redis import RedisStore
-from tests.contract.operations import admit
+from tests.contract.operations import admit, begin, complete
 from tests.integration.topology.conftest import Begun
 from tests.servers import ValkeyServer
 from tests.stage import Stage, eventually
@@ -17,6 +18,8 @@ from tests.stage import Stage, eventually
 PATIENCE_S = 60.0
 PASSWORD = "records-password"
 Call = Callable[[], object]
+# It answers, while it loads, after so many bytes each.
+LOADS_SLOWLY = ("--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024")
 
 
 @pytest.fixture
@@ -101,12 +104,13 @@ def test_what_a_full_redis_accepted_is_done_and_what_it_refused_can_be_sent_agai
     client.close()
 
 
-def is_busy(store: RedisStore) -> bool:
+def refusal(store: RedisStore) -> str:
+    """What the store says of a server that does not serve; nothing of one that does."""
     try:
         store.ping()
     except StoreUnavailableError as exc:
-        return "BUSY" in str(exc)
-    return False
+        return str(exc)
+    return ""
 
 
 def test_a_script_that_holds_the_server_up_is_told_and_waited_for(server: ValkeyServer):
@@ -116,9 +120,30 @@ def test_a_script_that_holds_the_server_up_is_told_and_waited_for(server: Valkey
         connection = client.connection_pool.get_connection()
         connection.send_command("EVAL", "while true do end", 0)
 
-        eventually(lambda: is_busy(store), within_s=PATIENCE_S)
+        eventually(lambda: "BUSY" in refusal(store), within_s=PATIENCE_S)
         client.execute_command("SCRIPT", "KILL")
-        eventually(lambda: not is_busy(store), within_s=PATIENCE_S)
+        eventually(lambda: not refusal(store), within_s=PATIENCE_S)
 
         assert store.apply("ab" * 20, admit()).kind is Kind.ADMITTED
         connection.disconnect()
+
+
+def test_a_server_that_still_loads_its_data_is_told_and_waited_for(tmp_path: Path):
+    with ValkeyServer(tmp_path, fsync=None, options=LOADS_SLOWLY) as server:
+        store = RedisStore(server.url)
+        token = store.apply("ab" * 20, begin()).token
+        with redis.Redis.from_url(server.url) as client:
+            client.execute_command("DEBUG", "POPULATE", 60_000)
+            client.config_set("key-load-delay", 1_000)  # microseconds a key, so that it loads until it is told not to
+            connection = client.connection_pool.get_connection()
+            connection.send_command("DEBUG", "RELOAD")
+
+            eventually(lambda: client.info("persistence")["loading"], within_s=PATIENCE_S)
+            with pytest.raises(StoreUnavailableError, match="loading"):
+                store.apply("ab" * 20, complete(token))
+            client.config_set("key-load-delay", 0)
+            eventually(lambda: not refusal(store), within_s=PATIENCE_S)
+
+            assert store.apply("ab" * 20, complete(token)).kind is Kind.OK
+            connection.disconnect()
+        store.close()

@@ -10,6 +10,7 @@ import pytest
 from queues import errors
 from tests.cluster import ValkeyCluster
 from tests.integration.topology.conftest import Begun
+from tests.integration.workers.migrating import moved
 from tests.sentinels import Sentinels
 from tests.stage import eventually
 
@@ -47,6 +48,26 @@ def test_records_on_a_cluster_serve_a_worker_whose_queues_are_elsewhere(
     assert [stage.effects(f"{name}-{number}") for number in range(20)] == [["ran"]] * 20
     assert failed == "succeeded in attempt 2"
     assert stage.queue.unfinished() == 0
+
+
+@pytest.mark.slow
+def test_queued_work_moves_to_the_other_backend_while_its_records_are_on_a_cluster(
+    cluster: ValkeyCluster, begun: Begun, name
+):
+    old, worker = begun("celery", cluster.url)
+    worker.kill()
+    handles = [old.program.echo.send(f"{name}-{number}", number) for number in range(100)]
+    new, _ = begun("dramatiq", cluster.url)
+
+    tally = moved(old, new)
+    shares = [new.program.tasks.get("program.shares").send(name, "one", number, 0.05) for number in range(4)]
+    rated = [new.program.tasks.get("program.is_rated").send(name, number) for number in range(3)]
+
+    assert (tally.moved, tally.left) == (100, 0)
+    assert [handle.result(timeout=PATIENCE_S) for handle in handles] == [*range(100)]
+    assert [new.effects(f"{name}-{number}") for number in range(100)] == [["ran"]] * 100
+    assert [handle.result(timeout=PATIENCE_S) for handle in shares] == [*range(4)]
+    assert [handle.result(timeout=PATIENCE_S) for handle in rated] == [*range(3)]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from queues.migration import Migration, Tally
 from tests.stage import Stage
 from tests.workers import PROGRAMS
 
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def moved(old: Stage, new: Stage) -> Tally:

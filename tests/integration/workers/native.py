@@ -38,7 +38,7 @@ class NativeApp:
         def found() -> list[DeadLetter]:
             return [letter for letter in self.letters.list(limit=1_000) if letter.id == message_id]
 
-        eventually(found, within_s=30)
+        eventually(found, within_s=60)
         return found()[0]
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from tests.servers import ValkeyServer
 from tests.stage import eventually
 
 GUARDS = ("bare", "IdempotentTask")
-WAIT_S = 15
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module", params=GUARDS)

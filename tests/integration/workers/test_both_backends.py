@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from queues import Call, Decision, Handle, connect
-from queues.producer import message_for
+from queues.asking import message_for
 from tests.integration.workers.conftest import Begin, StageOf
 from tests.stage import Stage, eventually
 
@@ -29,7 +29,7 @@ def test_messages_that_were_sent_to_both_run_once(both: tuple[Stage, Stage], nam
     for message in messages:
         dramatiq.queue.backend.publish(message)
         celery.queue.backend.publish(message)
-    results = [celery.queue.handle(message.id).result(timeout=20) for message in messages]
+    results = [celery.queue.handle(message.id).result(timeout=60) for message in messages]
 
     assert results == list(range(20))
     assert [celery.effects(f"{name}-{n}") for n in range(20)] == [["ran"]] * 20
@@ -51,10 +51,10 @@ def test_a_copy_on_the_other_backend_waits_for_the_run_and_does_not_run(both: tu
 
 def test_a_submission_to_the_other_backend_joins_and_is_replayed(both: tuple[Stage, Stage], name: str):
     celery, dramatiq = both
-    first = celery.program.steps.send(name, 3, 0.1)
-    joined = dramatiq.program.steps.send(name, 3, 0.1)
+    first = celery.program.steps.send(name, 10, 0.1)
+    joined = dramatiq.program.steps.send(name, 10, 0.1)
     result = joined.result()
-    replayed = dramatiq.program.steps.send(name, 3, 0.1)
+    replayed = dramatiq.program.steps.send(name, 10, 0.1)
 
     assert (joined.id, joined.decision) == (first.id, Decision.JOINED)
     assert (replayed.result(), replayed.decision) == (result, Decision.REPLAYED)
@@ -74,7 +74,7 @@ def test_a_move_under_load_loses_and_repeats_nothing(
         for n in numbers:
             handles[n] = celery.program.echo.send(f"{name}-{n}", n)
             if n >= TASKS // 3:
-                moved.wait(10)
+                moved.wait(60)
 
     for variable in ("CELERY_BROKER_URL", "DRAMATIQ_BROKER_URL"):
         monkeypatch.setenv(variable, celery.redis_url)

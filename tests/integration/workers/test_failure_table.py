@@ -12,11 +12,12 @@ from pathlib import Path
 
 import dramatiq
 import pytest
+import redis
 from celery import chain, chord
 from celery.exceptions import ChordError
 
 from queues import Call, Decision, State, errors
-from queues.producer import message_for
+from queues.asking import message_for
 from tests.crash import Crash
 from tests.integration.workers.conftest import Begin, StageOf
 from tests.integration.workers.native import native_app
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 KINDS = ("celery", "celery threads", "dramatiq")
 ON_RABBITMQ = [pytest.param(kind, "rabbitmq", marks=pytest.mark.rabbitmq) for kind in ("celery", "dramatiq")]
 PLACES = [*((kind, "redis") for kind in KINDS), *ON_RABBITMQ]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Far above what is measured, for a busy machine; a lost message would wait for an hour."""
 
 
@@ -75,7 +76,7 @@ def test_the_reply_to_begin_is_lost(stage_of: StageOf, begin: Begin, tmp_path: P
 def test_a_worker_is_killed_mid_task(stage_of: StageOf, begin: Begin, name: str, kind, broker):
     stage = stage_of(kind, broker)
     worker = begin(stage, kind)
-    handle = stage.program.steps.send(name, 5, 0.2)
+    handle = stage.program.steps.send(name, 10, 0.2)
     eventually(lambda: "step-1" in stage.effects(name))
 
     worker.kill()
@@ -88,7 +89,7 @@ def test_a_worker_is_killed_mid_task(stage_of: StageOf, begin: Begin, name: str,
     began_s = runs_of(stage, name)[1] / 1e6 - time.time() + time.monotonic()
     print(f"\n{kind} on {broker}: lease {LEASE_S} s; begun again {began_s - killed_s:.2f} s after the kill,", end=" ")
     print(f"{began_s - ready_s:.2f} s after the new worker; done {ended_s - killed_s:.2f} s after the kill")
-    assert result == f"{name}: 5 steps"
+    assert result == f"{name}: 10 steps"
     assert_one_outcome_of_a_later_run(stage, name)
     assert handle.status().token == runs_of(stage, name)[1]
 
@@ -97,7 +98,7 @@ def test_a_worker_is_killed_mid_task(stage_of: StageOf, begin: Begin, name: str,
 def test_a_child_of_celery_is_killed_mid_task(stage_of: StageOf, begin: Begin, name: str, broker: str):
     stage = stage_of("celery", broker)
     worker = begin(stage, "celery")
-    handle = stage.program.steps.send(name, 5, 0.2)
+    handle = stage.program.steps.send(name, 10, 0.2)
     eventually(lambda: "step-1" in stage.effects(name))
 
     os.kill(stage.marks(name)[0][1], signal.SIGKILL)
@@ -105,7 +106,7 @@ def test_a_child_of_celery_is_killed_mid_task(stage_of: StageOf, begin: Begin, n
     result = handle.result(timeout=PATIENCE_S)
 
     print(f"\ncelery's child on {broker}: lease {LEASE_S} s; done {time.monotonic() - killed_s:.2f} s after the kill")
-    assert result == f"{name}: 5 steps"
+    assert result == f"{name}: 10 steps"
     assert worker.is_alive
     assert_one_outcome_of_a_later_run(stage, name)
 
@@ -196,18 +197,19 @@ def test_a_worker_pauses_for_longer_than_its_lease(stage_of: StageOf, begin: Beg
 def test_the_broker_delivers_again_while_the_owner_lives(stage_of: StageOf, begin: Begin, name: str, kind, broker):
     stage = stage_of(kind, broker)
     worker = begin(stage, kind)
-    message = message_for(stage.program.spins, Call((name, 1.5)), 0)
+    message = message_for(stage.program.brief, Call((name, "waits")), 0)
 
     stage.queue.backend.publish(message)
     eventually(lambda: stage.effects(name))
     stage.queue.backend.publish(message)
     eventually(lambda: "deferred by" in worker.log)
+    stage.ledger.set(f"go-on:{name}", 1)
     result = stage.queue.handle(message.id).result(timeout=PATIENCE_S)
-    again = stage.program.spins.send(name, 1.5)
+    again = stage.program.brief.send(name, "waits")
 
-    assert result == name
-    assert (again.decision, again.result()) == (Decision.REPLAYED, name)
-    assert stage.effects(name) == ["began", "done"]
+    assert result == "waits"
+    assert (again.decision, again.result()) == (Decision.REPLAYED, "waits")
+    assert stage.effects(name) == ["ran"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,3 +240,19 @@ def test_the_store_is_away_when_a_message_is_delivered(stage_of, begin, roomy_va
 
         assert stage.queue.handle(message.id).result(timeout=PATIENCE_S) == 1
         assert stage.effects(name) == ["ran"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_that_fails_open_runs_while_the_store_is_away(stage_of, begin, roomy_valkey, tmp_path: Path, name, kind):
+    marks = f"{roomy_valkey.url.removesuffix('/0')}/931"
+    with ValkeyServer(tmp_path / "valkey", fsync="always") as server:
+        stage = stage_of(kind, marks, redis_url=server.url)
+        stage.marks_url = marks
+        stage.ledger = redis.Redis.from_url(marks)
+        begin(stage, kind)
+        message = message_for(stage.program.tasks.get("program.runs_open"), Call((name,)), 0)
+
+        server.kill()
+        stage.queue.backend.publish(message)
+        eventually(lambda: stage.effects(name) == ["ran"], within_s=PATIENCE_S)
+        server.start()

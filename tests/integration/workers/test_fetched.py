@@ -74,6 +74,18 @@ def test_what_celerys_worker_holds_and_says_nothing_of_is_given_back(channel: An
     assert sum(server.llen(key) for key in server.keys("held*")) == 1
 
 
+def test_what_a_worker_whose_clock_was_fast_fetched_is_given_back_as_soon(channel: Any, server: redis.Redis):
+    grow_old(server, -3600)
+    plain = server.zscore(INDEX, channel.plain.delivery_tag)
+    early = channel.worker.give_back(SILENT_MS)
+    after = server.zscore(INDEX, channel.plain.delivery_tag)
+    grow_old(server, 6)
+    given_back = channel.worker.give_back(SILENT_MS)
+
+    assert (early, given_back) == (0, 1)
+    assert after == plain  # Celery's own business
+
+
 def test_only_what_celerys_worker_still_holds_is_renewed(channel: Any, server: redis.Redis):
     grow_old(server, 3600)
     channel.worker.keep()
@@ -103,6 +115,15 @@ def test_an_unreadable_entry_stays_where_it_is(channel: Any, server: redis.Redis
 
     assert channel.worker.give_back(SILENT_MS) == 0
     assert server.hget("unacked", "odd") == entry
+
+
+def test_a_worker_whose_connection_was_collected_holds_nothing(channel: Any, server: redis.Redis):
+    channel._disconnect_pools()
+    channel.connection.client = None  # as kombu does before it closes the channels of a lost connection
+
+    channel.worker.keep()
+
+    assert channel.worker.give_back(SILENT_MS) == 0
 
 
 def test_a_worker_that_is_not_connected_holds_nothing():

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.workers.conftest import Begin, StageOf
 from tests.stage import LEASE_S, eventually
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 HELD_S = round(3 * LEASE_S)
 
 

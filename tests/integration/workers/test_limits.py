@@ -8,7 +8,7 @@ from queues import Handle, State, Task, errors
 from tests.integration.workers.conftest import Begin, StageOf
 from tests.stage import LEASE_S, Stage, eventually
 
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 LONG_S = 600.0
 THREADS = ("celery threads", "dramatiq")
 

@@ -29,8 +29,8 @@ def test_five_thousand_tasks_move_under_load_and_each_runs_once(both: tuple[Stag
     old, new = both
     names = [f"{name}-{n}" for n in range(TASKS)]
     old.program.echo.send_many([(each, n) for n, each in enumerate(names[: TASKS // 2])])
-    begin(old, old.backend)
     begin(new, new.backend)
+    some = names[: TASKS // 2 : 50]
     migrate = Migrate(old, new)
 
     def produce(stage: Stage, share: range) -> None:
@@ -42,11 +42,15 @@ def test_five_thousand_tasks_move_under_load_and_each_runs_once(both: tuple[Stag
     with ThreadPoolExecutor() as producers:
         on_old = producers.submit(produce, old, range(TASKS // 2, TASKS * 3 // 4))
         on_new = producers.submit(produce, new, range(TASKS * 3 // 4, TASKS))
-        _, told = migrate("--move")
+        moving = producers.submit(migrate, "--move")
+        # Not before it has moved something, or a quick worker would leave little to move.
+        eventually(lambda: old.ledger.exists(*(f"{new.program.EFFECTS}:{each}" for each in some)))
+        begin(old, old.backend)
+        _, told = moving.result()
     on_old.result()
     on_new.result()
     _, told_again = migrate("--move")
-    code, drained = migrate("--timeout", "60")
+    code, drained = migrate("--timeout", "200")
     eventually(lambda: old.queue.unfinished() == 0, within_s=DEADLINE_S)
     results = [old.program.echo.send(each, n).result(timeout=0) for n, each in enumerate(names)]
 
@@ -66,8 +70,8 @@ def test_a_moved_message_keeps_its_id_arguments_priority_and_delay(both: tuple[S
     begin(new, new.backend)
 
     assert (tally.moved, tally.left, tally.waiting, tally.is_empty) == (2, 0, 0, True)
-    assert urgent.result(timeout=20) == {"n": b"\x00"}
-    assert late.result(timeout=20) == 2
+    assert urgent.result(timeout=60) == {"n": b"\x00"}
+    assert late.result(timeout=60) == 2
     assert late.status().finished_ms - sent_ms >= DELAY_S * 1000
     assert [old.effects(f"{name}-{which}") for which in ("urgent", "late")] == [["ran"]] * 2
 
@@ -136,11 +140,23 @@ def test_draining_waits_until_the_old_workers_have_ended(both: tuple[Stage, Stag
 
     early, waits = migrate("--timeout", "1")
     begin(old, old.backend)
-    code, drained = migrate("--timeout", "60")
+    code, drained = migrate("--timeout", "200")
 
     assert (early, waits["waiting"], waits["moved"]) == (1, 1, 0)
     assert (code, drained["is_empty"], drained["moved"]) == (0, True, 0)
     assert handle.status().is_final
+
+
+def test_one_that_waits_for_absent_workers_says_so_and_repeats_nothing(both: tuple[Stage, Stage], name: str):
+    old, new = both
+    old.program.echo.send(name, 1)
+
+    waiting = Migrate(old, new).start("--timeout", "7")
+    lines = waiting.communicate(timeout=DEADLINE_S)[0].splitlines()
+
+    assert f"No worker of {old.backend} was seen" in lines[1]
+    assert f"--move takes it to {new.backend}." in lines[1]
+    assert [line.partition(",")[0] for line in lines if "moved;" in line] == [f"0 moved; 1 queued on {old.backend}"]
 
 
 def test_a_dry_run_counts_and_changes_nothing(both: tuple[Stage, Stage], name: str):
@@ -181,9 +197,10 @@ def test_what_a_killed_move_held_comes_back_to_the_old_workers(both: tuple[Stage
     look = source.take(lane, 3, 0, lambda _: True)
     held = source.held_messages()
     if old.backend == "celery":
-        qos = old.queue.backend.app.connection_for_read().channel().qos
-        qos.visibility_timeout = 0
-        qos.restore_visible()
+        with old.queue.backend.app.connection_for_read() as connection:
+            qos = connection.channel().qos
+            qos.visibility_timeout = 0
+            qos.restore_visible()
     else:
         broker = RedisBroker(url=old.redis_url, heartbeat_timeout=0, maintenance_chance=MAINTENANCE_SCALE)
         broker.do_requeue("fast")

@@ -9,7 +9,7 @@ from celery import chord
 from tests.integration.workers.native import native_app
 from tests.servers import ValkeyServer
 
-WAIT_S = 15
+WAIT_S = 60
 
 
 @pytest.mark.rabbitmq

@@ -16,7 +16,7 @@ from tests.servers import ValkeyServer
 from tests.stage import eventually
 
 pytestmark = pytest.mark.xdist_group("native dramatiq")
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 FALSY = [None, 0, False, "", [], {}]
 ORDERS = {"after Retries": ({}, 910), "before Retries": ({"NATIVE_BEFORE_RETRIES": "1"}, 911)}
 
@@ -151,7 +151,7 @@ def test_a_direct_call_is_plain(app: NativeApp, name: str):
 
 @pytest.mark.slow
 def test_the_work_of_a_killed_worker_goes_on_with_nobody_sending_again(app: NativeApp, name: str):
-    message = app.module.nap.send(name, 1.0)
+    message = app.module.nap.send(name, 2.0)
     eventually(lambda: app.notes(name) == ["began"])
 
     app.worker.kill()
@@ -185,7 +185,7 @@ def test_a_final_failure_is_a_dead_letter_and_replayed_it_has_all_its_retries(ap
     assert (letter.task, letter.args, letter.attempts) == ("gives_up", (name,), runs)
     assert letter.error.type == "ValueError"
     app.letters.replay(sent.message_id)
-    eventually(lambda: len(app.notes(name)) == 2 * runs, within_s=30)
+    eventually(lambda: len(app.notes(name)) == 2 * runs, within_s=60)
     app.letter_of(sent.message_id)
 
 

@@ -48,7 +48,7 @@ def test_celerys_plain_and_always_published_messages_are_told(valkey_url: str, k
     add.apply_async((2,), link=add.s())
     group(add.s(3), add.s(3)).apply_async()
     with app.connection_for_read() as connection, connection.SimpleQueue(f"{key_prefix}queue") as queue:
-        heads = [queue.get(timeout=5).headers["onceq"] for _ in range(4)]
+        heads = [queue.get(timeout=60).headers["onceq"] for _ in range(4)]
 
     assert observer.decisions == ["executed", "joined", "published", "published", "published"]
     assert [head["trace"] for head in heads] == [{"traceparent": PARENT}] * 4

@@ -10,7 +10,7 @@ from tests.integration.workers.conftest import Begin, StageOf
 from tests.servers import ValkeyServer
 from tests.stage import Stage, eventually
 
-WITHIN_S = 40.0
+WITHIN_S = 60.0
 
 
 def contents(stage: Stage) -> list[bytes]:

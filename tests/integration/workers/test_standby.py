@@ -19,7 +19,7 @@ from queues.stores import lease_table, standby
 from queues.stores.redis import RedisStore
 from tests.stage import eventually
 
-LEASE_MS = 1000
+LEASE_MS = 3000
 WORKER = """
 import sys, time
 from queues.stores.standby import ProcessStandby
@@ -30,7 +30,7 @@ print("ready", flush=True)
 digest, token = sys.stdin.readline().split()
 standby.watch(digest, int(token), int(lease_ms), 60_000, time.monotonic_ns() // 1_000_000)
 print("watched", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -145,7 +145,7 @@ def test_it_ends_when_the_last_worker_has_gone(work: Work):
 
     work.close()
 
-    eventually(lambda: not standbys(work.name), within_s=20)
+    eventually(lambda: not standbys(work.name), within_s=60)
 
 
 def test_a_process_with_more_runs_than_rows_goes_on_without_watching_the_rest():
@@ -180,7 +180,7 @@ def test_a_machine_without_proc_has_no_standby(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_strange_guest_is_shown_out(work: Work):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
-        line.settimeout(10)
+        line.settimeout(60)
         line.connect(standby.address(work.name))
         line.send(b"\xff no place")
         assert line.recv(100) == b""
@@ -194,7 +194,7 @@ def test_a_renewal_does_not_wait_while_a_run_waits_for_the_standby(valkey_url):
 
     with waiting._locks.setdefault(os.getpid(), threading.Lock()):
         renewal.start()
-        renewal.join(10)
+        renewal.join(60)
         is_waiting = renewal.is_alive()
 
     assert not is_waiting

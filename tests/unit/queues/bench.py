@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from queues import Backoff, Observer, Once, Tasks
+from queues.asking import message_for
 from queues.call import Call
 from queues.errors import StoreUnavailableError
 from queues.executor import Executor
 from queues.idempotency.guard import Guard
 from queues.idempotency.state import Admit, Answer, Operation, Record, State
 from queues.message import Message
-from queues.producer import message_for
 from queues.stores.memory import MemoryStore
 from queues.task import AnyTask
 from tests.contract.operations import ManualClock
@@ -51,7 +51,7 @@ class Bench:
         self.store = RemoteStore(self.clock)
         self.stopping = threading.Event()
         self.tasks = Tasks(namespace="bench")
-        self.guard = Guard.over(self.store, self.clock, self.stopping, observer)
+        self.guard = Guard(self.store, self.clock, self.stopping, observer)
         self.published: list[tuple[Message, int]] = []
         self.executor = Executor(self.tasks, self.guard, self.publish)
 
@@ -80,7 +80,7 @@ class Bench:
         return self.store.read(message.digest)
 
 
-def until(is_true: Callable[[], object], *, within_s: float = 5.0) -> None:
+def until(is_true: Callable[[], object], *, within_s: float = 60.0) -> None:
     """Return when the claim holds; fails the test after the deadline."""
     deadline = time.monotonic() + within_s
     while not is_true():

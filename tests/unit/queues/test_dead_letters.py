@@ -124,7 +124,7 @@ def test_a_letter_outlives_the_outcome_and_is_replayed_then(shop):
 
 def test_replayed_twice_at_once_it_runs_once(shop):
     failed = shop.failed()
-    together = threading.Barrier(8, timeout=20)
+    together = threading.Barrier(8, timeout=60)
 
     def replay(_: int) -> Decision | None:
         together.wait()

@@ -247,11 +247,11 @@ def test_a_run_that_lost_its_slot_is_stopped_and_comes_again(bench: Bench):
     came: list[Any] = []
     thread = threading.Thread(target=lambda: came.append(bench.executor.execute(message)))
     thread.start()
-    assert began.wait(5)
+    assert began.wait(60)
     name, held = next(iter(bench.store.limiter._slots.items()))
     bench.store.limiter._slots[name] = type(held)({"another 1": bench.clock.now_ms() + 100 * LEASE_MS})
     bench.clock.advance(LEASE_MS // 3)
-    thread.join(10)
+    thread.join(60)
 
     assert isinstance(came[0], Deferred)
     assert bench.published == [(message, 0)]
@@ -263,17 +263,17 @@ def test_a_held_slot_is_renewed_with_the_lease(bench: Bench):
 
     def waits() -> None:
         began.set()
-        end.wait(10)
+        end.wait(60)
 
     message = bench.admitted(bench.task(waits, concurrency=Concurrency(1)))
     thread = threading.Thread(target=lambda: bench.executor.execute(message))
     thread.start()
-    assert began.wait(5)
+    assert began.wait(60)
     ends_ms = [*bench.store.limiter._slots["bench.waits"].ends_ms.values()]
     bench.clock.advance(LEASE_MS // 3)
     until(lambda: [*bench.store.limiter._slots["bench.waits"].ends_ms.values()] > ends_ms)
     end.set()
-    thread.join(10)
+    thread.join(60)
 
     assert bench.state(message) is State.COMPLETED
     assert bench.store.limiter._slots == {}

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queues import Tasks, codec
+from queues.asking import message_for, named
 from queues.backends.celery.messages import native_arguments
 from queues.backends.dramatiq.messages import to_native
 from queues.call import Call
 from queues.idempotency.key import argument_digest, canonical, explicit_digest
-from queues.producer import message_for, named
 from tests.unit.queues import second_key
 from tests.unit.queues.golden_cases import VALUES
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from queues.idempotency import envelope, machine
 from queues.idempotency.burial import Revive
-from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME, MAX_HELP_INTERVAL_MS
+from queues.idempotency.machine import CANCELLED_OUTCOME, DEAD_OUTCOME, EXPIRED_OUTCOME, MAX_HELP_INTERVAL_MS
 from queues.idempotency.state import (
     LIVE,
     Admit,
@@ -18,6 +18,7 @@ from queues.idempotency.state import (
     Duplicate,
     Fail,
     Heartbeat,
+    Help,
     Kind,
     Record,
     Release,
@@ -86,6 +87,14 @@ def is_spent(record):
     return record.state is State.FAILED and not record.is_cached
 
 
+def is_late(begin_by_ms, now_ms):
+    return 0 < begin_by_ms <= now_ms
+
+
+def has_expired(record, now_ms):
+    return record.state is State.QUEUED and not record.execution and is_late(record.begin_by_ms, now_ms)
+
+
 @MANY
 @given(SEEDS)
 def test_a_live_lease_is_never_given_to_another(seed):
@@ -113,24 +122,27 @@ def test_a_token_never_falls_and_belongs_to_one_run(seed):
 @MANY
 @given(SEEDS)
 def test_an_outcome_is_never_overwritten_except_a_spent_failure(seed):
-    for before, operation, after, _, _ in walked(seed):
+    for before, operation, after, _, now_ms in walked(seed):
         if before is not None and not before.state.is_live:
             is_renewal = is_spent(before) and isinstance(operation, Admit | Begin)
             is_renewal |= isinstance(operation, Admit) and operation.duplicate is not Duplicate.JOIN
             is_renewal |= isinstance(operation, Revive) and (operation.is_released or not before.is_cached)
-            assert after == before or (is_renewal and after.state.is_live)
+            is_over = isinstance(operation, Begin) and is_late(operation.begin_by_ms, now_ms)
+            assert after == before or (is_renewal and (after.state.is_live or is_over))
 
 
 @MANY
 @given(SEEDS)
 def test_no_operation_loses_live_work(seed):
-    for before, operation, after, answer, _ in walked(seed):
+    for before, operation, after, answer, now_ms in walked(seed):
         is_forgotten = isinstance(operation, Release) and operation.is_forgotten
         if before is not None and before.state.is_live and not (is_forgotten and answer.kind is Kind.OK):
             assert after is not None
             assert after.message or not after.state.is_live
             assert after.state.is_live or after.outcome or isinstance(operation, Complete | Fail)
-            if not after.state.is_live:
+            if not after.state.is_live and isinstance(operation, Help):
+                assert has_expired(before, now_ms)
+            elif not after.state.is_live:
                 assert isinstance(operation, Complete | Fail | Cancel | Wait | Release | Begin)
                 assert answer.state is after.state
 
@@ -147,12 +159,13 @@ def test_a_write_with_another_token_changes_nothing(seed):
 @MANY
 @given(SEEDS)
 def test_other_arguments_never_change_or_learn_the_outcome_of_a_key(seed):
-    for before, operation, after, answer, _ in walked(seed):
+    for before, operation, after, answer, now_ms in walked(seed):
         is_asking = isinstance(operation, Begin)
         is_asking |= isinstance(operation, Admit) and operation.duplicate is Duplicate.JOIN
-        if before and operation_of_its_past(before, operation):
+        if before is None or operation_of_its_past(before, operation):
             continue
-        if is_asking and before and before.fingerprint != operation.fingerprint and not is_spent(before):
+        gives_way = is_spent(before) or has_expired(before, now_ms)
+        if is_asking and before.fingerprint != operation.fingerprint and not gives_way:
             assert (after, answer.kind, answer.outcome) == (before, Kind.CONFLICT, b"")
 
 
@@ -168,12 +181,15 @@ def test_a_record_is_not_forgotten_before_its_lease_wait_or_help_ends(seed):
 
 @MANY
 @given(SEEDS)
-def test_live_work_is_always_helped_in_the_end(seed):
+def test_live_work_is_always_helped_or_expires_in_the_end(seed):
     for _, _, after, _, _ in walked(seed):
         if after is not None and after.state.is_live:
-            _, answer = machine.apply(after, help_(), after.help_at_ms)
+            helped, answer = machine.apply(after, help_(), after.help_at_ms)
 
-            assert (answer.kind, answer.message, answer.owner) == (Kind.HELP, after.message, after.owner)
+            if has_expired(after, after.help_at_ms):
+                assert (helped.state, helped.outcome) == (State.FAILED, EXPIRED_OUTCOME)
+            else:
+                assert (answer.kind, answer.message, answer.owner) == (Kind.HELP, after.message, after.owner)
 
 
 @MANY
@@ -185,7 +201,9 @@ def test_what_an_operation_does_once_it_does_not_undo_or_double_when_repeated(se
         # Dead work that another run follows is queued work for whoever asks next.
         ended = before is not None and (before.is_cancelled or before.next_message)
         is_takeover = isinstance(operation, Begin) and ended
-        if answer.kind is not Kind.HELP and not is_takeover:
+        # What replaced queued work and was over already has made way for itself.
+        is_over = answer.kind is Kind.REPLACED and is_late(operation.begin_by_ms, now_ms)
+        if answer.kind is not Kind.HELP and not is_takeover and not is_over:
             assert again == after
             assert second.token == answer.token or answer.kind is Kind.OK
 

@@ -164,6 +164,32 @@ def test_the_folder_of_a_worker_is_emptied_by_its_first_process_only(tmp_path: P
     assert (kept_while_the_first_lives, kept_while_the_second_lives, number.exists()) == (True, True, False)
 
 
+COUNTED_BY_A_CHILD = """
+import os
+import prometheus_client  # before the library, as Flower does it
+from queues.observers.environment import Address, metrics_module
+
+metrics_module(Address("127.0.0.1", 9))
+from queues.observers import endpoint
+
+if (child := os.fork()) == 0:
+    prometheus_client.Counter("made_up", "By a child.", ["who"]).labels("child").inc(3)
+    os._exit(0)
+os.waitpid(child, 0)
+samples = [sample for metric in endpoint.registry().collect() for sample in metric.samples]
+print([sample.value for sample in samples if sample.name == "made_up_total"])
+"""
+
+
+def test_children_are_added_up_although_another_package_has_imported_the_client(tmp_path: Path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED_BY_A_CHILD], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("[3.0]\n", "")
+
+
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from queues.observers import folder
 
@@ -188,7 +214,7 @@ def test_the_dead_keep_their_counters_and_lose_their_gauges(tmp_path: Path):
     )
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", program], env=environment, timeout=30, check=False)
+        subprocess.run([sys.executable, "-c", program], env=environment, timeout=120, check=False)
     (tmp_path / "counter_4000000.db").touch()  # killed as it made its file
     registry = CollectorRegistry()
     registry.register(Processes(str(tmp_path)))

@@ -207,7 +207,7 @@ def test_an_outcome_that_no_server_took_is_unwritten(bench: Bench, told: Told):
     message = bench.admitted(bench.task(lambda: None))
     bench.store.away = {Complete}
     bench.stopping.set()
-    bench.guard.insist = lambda step, _patience_s=0.0: step()  # type: ignore[method-assign] # no patience
+    bench.guard.insist = lambda step: step()  # type: ignore[method-assign] # no patience
 
     with pytest.raises(errors.StoreUnavailableError):
         bench.executor.execute(message)

@@ -1,18 +1,21 @@
 """Submissions, when the store or the broker is away in the middle of one."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from queues import Call, Decision, Once, Queue, State, Tasks, errors
 from queues.backends.memory import MemoryBackend
 from queues.handle import Access
-from queues.idempotency.state import Admit, Cancel, Confirm
+from queues.idempotency import envelope
+from queues.idempotency.state import Admit, Answer, Cancel, Confirm, Operation
 from queues.message import Message
-from queues.producer import PIPELINE, PUBLISH_WITHIN_MS, Producer
+from queues.once import OnDuplicate
+from queues.producer import BATCH, BATCH_BYTES, Producer
 from queues.stores.memory import AsyncMemoryStore
+from queues.submission import MAX_MESSAGE_BYTES, PUBLISH_WITHIN_MS, Submission
 from queues.task import AnyTask
 from tests.contract.operations import ManualClock
 from tests.unit.queues.bench import Bench
@@ -98,6 +101,34 @@ def test_an_admission_whose_answer_was_lost_is_helped_by_a_later_one(shop: Shop)
     assert shop.taken == [helping.id]
 
 
+@pytest.mark.parametrize("on_duplicate", ["join", "skip", "reject"])
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_admission_that_was_sent_twice_is_no_duplicate_of_itself(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, on_duplicate: OnDuplicate, ends: bool
+):
+    add = shop.tasks.task(name="shop.again", once=Once(on_duplicate=on_duplicate))(lambda: 3)
+    apply = shop.store.apply
+
+    def apply_again(digest: str, operation: Operation) -> Answer:
+        """As a client of Redis does whose connection broke before the reply came; a worker was quick meanwhile."""
+        answer = apply(digest, operation)
+        if not isinstance(operation, Admit):
+            return answer
+        monkeypatch.setattr(shop.store, "apply", apply)
+        _, run = shop.bench.guard.begin(Message.decoded(operation.message), add.policy)
+        if run is not None and ends:
+            shop.bench.guard.complete(run, add.policy, envelope.of_value(3, 1_000))
+        return apply(digest, operation)
+
+    monkeypatch.setattr(shop.store, "apply", apply_again)
+
+    handle = add.send()
+
+    assert handle.decision is Decision.EXECUTED
+    assert handle.state is (State.COMPLETED if ends else State.RUNNING)
+    assert not ends or handle.result() == 3
+
+
 def test_a_confirmation_that_was_lost_costs_a_copy_that_does_not_run(shop: Shop):
     shop.store.away = {Confirm}
     with pytest.raises(errors.StoreUnavailableError):
@@ -125,63 +156,8 @@ def test_a_message_that_this_backend_cannot_publish_is_helped_by_the_submissions
     assert [message.digest for message, _ in shop.backend.taken] == [joined.key]
 
 
-def test_a_delayed_submission_counts_as_lost_a_lease_after_its_time(shop: Shop):
-    shop.add.send_with_options((1,), delay=5)
-    shop.clock.advance(5_000 + 29_999)
-    still_waiting = shop.store.due(0, 10)
-    shop.clock.advance(1)
-
-    assert still_waiting == []
-    assert len(shop.store.due(0, 10)) == 1
-
-
-@pytest.mark.parametrize("delay", [60.001, 30 * 86_400], ids=str)
-def test_a_long_delay_is_held_by_the_record_and_outlasts_it(shop: Shop, delay: float):
-    handle = shop.add.send_with_options((1,), delay=delay)
-    record = shop.store.read(handle.key)
-    shop.clock.advance(round(delay * 1000))
-    due = shop.store.due(0, 10)
-    again = shop.add.send(1)
-
-    assert record.is_held
-    assert [found.digest for found in due] == [handle.key]
-    assert record.expires_ms - record.until_ms == 30 * 86_400_000
-    assert (again.decision, again.id) == (Decision.JOINED, handle.id)
-    assert shop.taken == [handle.id]  # by the duplicate, now that it is due
-
-
-def test_a_delay_of_a_minute_is_the_brokers(shop: Shop):
-    shop.add.send_with_options((1,), delay=60)
-
-    assert [delay_ms for _, delay_ms in shop.backend.taken] == [60_000]
-
-
-def test_an_eta_is_counted_from_the_clock(shop: Shop):
-    now = datetime.fromtimestamp(shop.clock.now_ms() / 1000, UTC)
-    shop.add.send_with_options((1,), eta=now + timedelta(seconds=2))
-    shop.add.send_with_options((2,), eta=now - timedelta(days=9))
-    shop.add.send_with_options((3,), eta=now + timedelta(days=30))
-
-    assert [delay_ms for _, delay_ms in shop.backend.taken] == [2_000, 0]
-    with pytest.raises(errors.InvalidOptionError, match="at most 30 days away"):
-        shop.add.send_with_options((4,), eta=now + timedelta(days=30, seconds=1))
-
-
-def test_newer_arguments_of_held_work_stay_held(shop: Shop):
-    task: AnyTask = shop.tasks.task(name="shop.newest", once=Once(key=["a"], on_duplicate="replace"))(lambda a, b: b)
-    first = task.send_with_options((1, 1), delay=100)
-    again = task.send(1, 2)
-    record = shop.store.read(first.key)
-
-    assert again.decision is Decision.REPLACED
-    assert record.is_held
-    assert record.until_ms == shop.clock.now_ms() + 100_000
-    assert Message.decoded(record.message).args == (1, 2)
-    assert shop.taken == []
-
-
 def test_many_are_pipelined_in_order(shop: Shop):
-    handles = shop.add.send_many([(n,) for n in range(PIPELINE + 10)] + [(0,)])
+    handles = shop.add.send_many([(n,) for n in range(BATCH + 10)] + [(0,)])
 
     assert shop.taken == [handle.id for handle in handles[:-1]]
     assert handles[-1].id == handles[0].id
@@ -266,3 +242,84 @@ def test_awaited_submissions_take_the_same_steps(shop: Shop):
 
     assert decisions == [Decision.EXECUTED, Decision.JOINED, Decision.EXECUTED]
     assert len(shop.taken) == 2
+
+
+def test_many_are_told_apart_where_the_store_goes_away_between_them(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    told: list[tuple[str, bool]] = []
+    observer = shop.tasks.sender._observer  # type: ignore[attr-defined] # a producer's
+    monkeypatch.setattr(observer, "sent", lambda message, *_: told.append((message.id, True)))
+    monkeypatch.setattr(observer, "unsent", lambda message, *_: told.append((message.id, False)))
+    apply_many, batches = shop.store.apply_many, []
+
+    def goes_away(requests: Sequence[tuple[str, Operation]]) -> list[Answer]:
+        batches.append(len(requests))
+        if len(batches) > 2:  # an admission and its confirmation
+            raise errors.StoreUnavailableError("away")
+        return apply_many(requests)
+
+    monkeypatch.setattr(shop.store, "apply_many", goes_away)
+    with pytest.raises(errors.StoreUnavailableError):
+        shop.add.send_many([(n,) for n in range(3 * BATCH)])
+
+    assert [is_sent for _, is_sent in told] == [True] * BATCH + [False] * 2 * BATCH
+    assert len({message_id for message_id, _ in told}) == 3 * BATCH
+
+
+def test_a_conflict_in_one_batch_keeps_no_other_from_being_submitted(shop: Shop):
+    shop.add.send_with_options((1,), key="order")
+
+    with pytest.raises(errors.KeyConflictError):
+        shop.add.send_many([Call((3,), key="order"), *(Call((n,)) for n in range(2 * BATCH))])
+
+    assert len(shop.taken) == 1 + 2 * BATCH
+
+
+def test_no_call_of_many_is_submitted_when_the_last_is_too_long(shop: Shop):
+    with pytest.raises(errors.PayloadTooLargeError):
+        shop.add.send_many([*((n,) for n in range(2 * BATCH)), ("x" * MAX_MESSAGE_BYTES,)])
+
+    assert shop.store.calls == []
+
+
+def test_long_messages_go_in_more_batches(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    apply_many, batches = shop.store.apply_many, []
+    monkeypatch.setattr(shop.store, "apply_many", lambda asked: batches.append(len(asked)) or apply_many(asked))
+
+    shop.add.send_many([(n, "x" * (BATCH_BYTES // 4)) for n in range(8)])
+
+    assert batches == [4, 4, 4, 4]  # each admitted and then confirmed
+
+
+def test_what_a_task_does_to_its_keyword_arguments_meets_no_other_message(shop: Shop):
+    def adds(**names: int) -> int:
+        names["added"] = len(names)
+        return len(names)
+
+    shop.tasks.task(name="shop.adds", once=None)(adds)
+    handles = shop.tasks.get("shop.adds").send_many([(), ()])
+    outcomes = [shop.bench.executor.execute(message) for message, _ in shop.backend.taken]
+
+    assert [getattr(outcome, "value", None) for outcome in outcomes] == [1, 1]
+    assert len({handle.id for handle in handles}) == 2
+    assert shop.tasks.get("shop.adds").send_many([()])[0].decision is Decision.EXECUTED
+    assert [dict(message.kwargs) for message, _ in shop.backend.taken] == [{}] * 3
+
+
+def test_calls_are_taken_from_an_iterator(shop: Shop):
+    handles = shop.add.send_many((n,) for n in range(BATCH + 1))
+
+    assert shop.taken == [handle.id for handle in handles]
+
+
+def test_little_outlives_a_submission_of_many(shop: Shop):
+    shop.add.send_many([(n,) for n in range(-10, 0)])
+    gc.collect()
+    gc.disable()
+    try:
+        handles = [handle for handle in shop.add.send_many([(n,) for n in range(BATCH)]) if handle]
+        # The memory store and its queue keep theirs; of the calls, only the handles are left.
+        left = sum(type(each) in (Call, Submission) for each in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert (len(handles), left) == (BATCH, 0)

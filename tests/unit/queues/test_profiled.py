@@ -20,6 +20,6 @@ with connect(tasks, backend="memory"), cProfile.Profile():
 
 
 def test_a_profiled_worker_goes_on_after_its_first_task():
-    told = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True)
+    told = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=240, check=True)
 
     assert told.stdout.split() == [str(2 * sum(range(200)))]

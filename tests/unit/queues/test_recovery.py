@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from queues import Once, State, Tasks, errors
+from queues.asking import message_for
 from queues.call import Call
 from queues.idempotency.machine import QUEUE_WAIT_MS
 from queues.idempotency.recovery import BATCH, LONGEST_PERIOD_MS, Recovery
 from queues.idempotency.state import Admit, Cancel
 from queues.message import Message
-from queues.producer import message_for
 from queues.stores.memory import MemoryStore
 from tests.unit.queues.bench import LEASE_S, Bench, until
 
@@ -52,6 +52,21 @@ def test_work_whose_lease_ended_is_published_again(bench: Bench):
     found = look(bench, recovery)
 
     assert (found_early, found) == (0, 1)
+    assert bench.published == [(urgent(message), 0)]
+
+
+def test_a_takeover_whose_helper_died_before_it_published_is_repeated_within_half_a_lease(bench: Bench):
+    def dies(message: Message, delay_ms: int) -> None:
+        raise SystemExit
+
+    message = bench.admitted(bench.task(lambda: 1))
+    bench.guard.begin(message, Once(lease=LEASE_S))
+    bench.clock.advance(LEASE_MS)
+    with pytest.raises(SystemExit):
+        look(bench, Recovery(bench.store, bench.tasks, "celery", dies, lambda _: True, clock=bench.clock))
+    found = [look(bench, recovery_of(bench)) for _ in range(2)]
+
+    assert sum(found) == 1
     assert bench.published == [(urgent(message), 0)]
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queues.backends.celery.broker_url import from_kombu, to_kombu
 from queues.errors import InvalidOptionError
+from queues.kombu_url import from_kombu, to_kombu
 from queues.redis_url import Topology, is_same_redis, read
 
 

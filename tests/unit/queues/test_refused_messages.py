@@ -74,7 +74,7 @@ def test_a_conflict_is_kept_before_the_delivery_is_answered(bench: Bench):
     until(lambda: bench.store.calls.count(Bury) >= 2)
     was_done = done.is_set()
     bench.store.away = set()
-    thread.join(10)
+    thread.join(60)
 
     assert not was_done
     assert done.is_set()

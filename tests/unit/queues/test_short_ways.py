@@ -4,6 +4,7 @@ import inspect
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queues import Tasks, codec, connect
-from queues.backends.celery.envelope import NO_CALLBACKS, Envelopes
+from queues.backends.celery.envelope import NO_CALLBACKS, Envelope
 from queues.backends.celery.messages import HEADER, header, native_arguments
 from queues.backends.dramatiq.messages import payload, to_native
 from queues.errors import InvalidArgumentsError, UnencodableError
@@ -47,6 +48,7 @@ MESSAGES = [
     message([1, [2, {"three": b"3"}]], {"a": Decimal("1.50")}, datetime(2026, 1, 2, tzinfo=UTC), {1, 2}, (4, (5,))),
     message(1, traced=True, ascii="no: ü"),
     message("x" * 2_000),
+    replace(message(1), begin_by_ms=1_700_000_060_000),
 ]
 
 
@@ -80,7 +82,7 @@ def test_a_newer_message_has_a_text_of_its_own():
 def test_a_celery_envelope_holds_what_celery_would_write(sent):
     app = Celery(broker=NOBODY, set_as_current=False)
     app.task(report.fn, name=report.name)
-    envelope = json.loads(Envelopes(app).envelope(sent, report, 4, None))
+    envelope = json.loads(Envelope(app, report, sent.queue, 4).written(sent))
     args, kwargs = native_arguments(sent, report)
 
     assert json.loads(b64decode(envelope["body"])) == [[*args], kwargs, NO_CALLBACKS]

@@ -118,7 +118,7 @@ def test_an_async_task_runs_in_its_span(traced: Traced):
 
 def test_each_attempt_is_a_span_of_the_same_trace(traced: Traced):
     with pytest.raises(errors.TaskFailedError):
-        traced.fails.send("x").result(timeout=10)
+        traced.fails.send("x").result(timeout=60)
 
     (sent,), attempts = traced.spans("send q"), traced.spans("process q")
     assert [span.attributes["onceq.outcome"] for span in attempts] == ["retried", "failed"]
@@ -129,7 +129,7 @@ def test_each_attempt_is_a_span_of_the_same_trace(traced: Traced):
 
 def test_no_span_shows_an_argument_or_the_text_of_an_error(traced: Traced):
     with pytest.raises(errors.TaskFailedError):
-        traced.fails.send(SECRET).result(timeout=10)
+        traced.fails.send(SECRET).result(timeout=60)
     traced.plain.send_with_options((SECRET,), key="k").result()
     with pytest.raises(errors.KeyConflictError):
         traced.plain.send_with_options((f"other {SECRET}",), key="k")

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from app.settings import Settings
@@ -49,7 +51,7 @@ def test_declaring_opens_nothing(tmp_path):
     services = Services(Settings(data_dir=tmp_path / "none", mongo_url="mongodb://127.0.0.1:1"))
 
     build_tasks(services)
-    services.close()
+    asyncio.run(services.close())
 
     assert not (tmp_path / "none").exists()
 

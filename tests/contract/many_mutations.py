@@ -1,0 +1,36 @@
+"""Small wrong edits of the script that admits many; `mutations.py` says what they are for."""
+
+CUT = ""
+ADMIT_MANY = (
+    ("now = tonumber(ARGV[1])", "now = nil"),
+    ("time[1] * 1000 + math", "(time[1] + 1) * 1000 + math"),
+    (" + math.floor(time[2] / 1000)", CUT),
+    ("KEYS[3 * count + 1], KEYS[3 * count + 2]", "KEYS[3 * count + 1], nil"),
+    ("KEYS[3 * count + 1], KEYS[3 * count + 2]", "nil, KEYS[3 * count + 2]"),
+    ("unpack(KEYS, 1, 2 * count)", "unpack(KEYS, 1, count)"),
+    ("unpack(KEYS, 1, 2 * count)", "unpack(KEYS, 2, 2 * count)"),
+    ("1, 2 * count)) == 0", "1, 2 * count)) >= 0"),
+    ("seen[lock] or ", CUT),
+    ("redis.call('EXISTS', lock, KEYS[2 * place])", "redis.call('EXISTS', lock)"),
+    ("redis.call('EXISTS', lock, KEYS[2 * place])", "redis.call('EXISTS', KEYS[2 * place])"),
+    ("left[#left + 1] = place", CUT),
+    ("left[#left + 1] = place", "left[#left + 1] = place - 1"),
+    ("seen[lock] = true", CUT),
+    ("= place, ARGV[at + 4]", "= place, ARGV[at + 1]"),
+    ("= ARGV[at + 4], ARGV[at + 5] end", "= ARGV[at + 4], ARGV[at + 4] end"),
+    ("if payloads_key then redis.call", "if false then redis.call"),
+    ("if queue then", "if false then"),
+    ("ARGV[5] == 'L'", "ARGV[5] == 'R'"),
+    ("ARGV[3] + ARGV[4], now", "ARGV[4], now"),
+    ("now + ARGV[3]", "now"),
+    ("redis.call('ZADD', KEYS[2 * count + place], help_at, ARGV[at + 1])", CUT),
+    ("KEYS[2 * count + place]", "KEYS[2 * count + 1]"),
+    ("help_at, ARGV[at + 1]", "help_at, ARGV[at + 2]"),
+    ("'state', 'queued', 'owner'", "'state', 'waiting', 'owner'"),
+    ("'owner', ARGV[at + 2], ", "'owner', ARGV[at + 1], "),
+    ("'message', ARGV[at + 3], ", CUT),
+    (", 'created', now)", ")"),
+    ("redis.call('PEXPIRE', lock, kept)", CUT),
+    ("  redis.call('PEXPIRE', lock, kept)\nend\nreturn left", "  redis.call('PEXPIRE', lock, kept)\nend\nreturn {}"),
+)
+ON_MANY = {"admit_many": ADMIT_MANY}
