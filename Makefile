@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 # The environment is made again when the text of the lock changes, not when its time does.
 STAMP := $(VENV)/.installed-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
 TESTS ?= tests
+BENCH := --with app.bench.extension:SERVICE
 
-.PHONY: help install run demo chaos test check lock clean
+.PHONY: help install run demo chaos bench bench-quick bench-publish test check lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  QUEUES_BACKEND=dramatiq make run    the same on Dramatiq; deploy/env.example lists all settings"
 
@@ -28,6 +29,20 @@ demo: $(STAMP) ## documents through the API on both backends, each three times a
 chaos: $(STAMP) ## tasks under kills, pauses, restarts and bad networks; BACKEND= BROKER= MINUTES= SEED= SOAK=1
 	@$(BIN)/python -m tests.chaos --backend $(or $(BACKEND),celery) --broker $(or $(BROKER),valkey) \
 	  --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SOAK),--soak)
+
+bench: $(STAMP) ## task systems side by side, ten minutes or more, against the targets; report in build/bench.html
+	@mkdir -p build
+	@$(BIN)/queues bench --targets $(BENCH) --keep build/bench.json --html build/bench.html --picture build/bench.svg \
+	  --markdown build/bench.md
+
+bench-quick: $(STAMP) ## the same in about a minute, without peers: checks that work is done once, not the time
+	@$(BIN)/queues bench --targets $(BENCH) --quick --no-peers
+
+bench-publish: $(STAMP) ## put the figures of `make bench` into README.md and deploy/, and measure what servers carry
+	@mkdir -p build
+	@$(BIN)/python -m tests.benchmarks.scale > build/scale.txt
+	@$(BIN)/python -m tests.benchmarks.layers > build/layers.txt
+	@$(BIN)/python -m tests.benchmarks.publish
 
 test: check ## all checks, then all tests; TESTS=tests/unit runs some
 	@echo "== pytest"
