@@ -5,7 +5,7 @@ import time
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import CurrentMessage, GroupCallbacks, Retries, SkipMessage
+from dramatiq.middleware import CurrentMessage, GroupCallbacks, Middleware, Retries, SkipMessage
 from dramatiq.rate_limits import ConcurrentRateLimiter, WindowRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend as LimitsBackend
 from dramatiq.results import Results
@@ -18,6 +18,18 @@ URL = os.environ["REDIS_URL"]
 GUARD = os.environ["PLAIN_GUARD"]
 BACKOFF = {"min_backoff": 100, "max_backoff": 200}
 
+
+class Fetched(Middleware):
+    """How many messages this worker has fetched, for which no thread is free."""
+
+    def before_worker_boot(self, broker, worker):
+        self._worker = worker
+
+    def count(self):
+        return self._worker.work_queue.qsize()
+
+
+fetched = Fetched()
 limits = LimitsBackend(url=URL)
 abortable = Abortable(backend=AbortBackend.from_url(URL))
 broker = RedisBroker(url=URL)
@@ -25,6 +37,7 @@ broker.add_middleware(Results(backend=ResultsBackend(url=URL), store_results=Tru
 broker.add_middleware(GroupCallbacks(limits))
 broker.add_middleware(CurrentMessage())
 broker.add_middleware(abortable)
+broker.add_middleware(fetched)
 if GUARD != "bare":
     from queues import Once
     from queues.backends.dramatiq import Idempotency
@@ -109,10 +122,12 @@ def nap(name, seconds):
 
 
 @dramatiq.actor
-def waits(name):
-    """Occupy a thread until the test lets it go on."""
+def waits(name, fetched_first=0):
+    """Occupy a thread until the test lets it go on, and so many messages are fetched."""
     mark(name)
     wait_to_go_on(name)
+    while fetched.count() < fetched_first:
+        time.sleep(0.01)
 
 
 @dramatiq.actor(max_retries=0)

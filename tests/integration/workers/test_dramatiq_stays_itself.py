@@ -220,8 +220,8 @@ def test_the_current_message_is_known(app: NativeApp, name: str):
 
 
 def test_a_high_priority_goes_first(app: NativeApp, name: str):
-    # One of the worker's four threads is free before the others.
-    naps = [app.module.waits.send(f"{name}-{n}") for n in range(4)]
+    # One of the worker's four threads is free before the others, once all that it may choose from is there.
+    naps = [app.module.waits.send(f"{name}-{n}", fetched_first=4 if n == 0 else 0) for n in range(4)]
     eventually(lambda: all(app.notes(f"{name}-{n}") for n in range(4)), within_s=WITHIN_S)
     for number in range(2):
         app.module.low.send(name, number)
