@@ -9,6 +9,7 @@ Only for tasks that were short lately: behind a long one nothing waits with a le
 """
 
 import logging
+import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Ahead:
         self._refused: defaultdict[str, list[_Ended]] = defaultdict(list)
         self._again_ms: dict[str, int] = {}
         self._is_left: set[str] = set()
+        self._settling = threading.Lock()
 
     def fetched(self, natives: Sequence[MessageProxy]) -> None:
         """Begin those of them that may be; what is not known of one is asked at its turn."""
@@ -128,6 +130,11 @@ class Ahead:
             return False
         return True
 
+    @property
+    def queues(self) -> list[str]:
+        """Those in which a run's end was ever left to be stored with others."""
+        return list(self._ended)
+
     def waiting(self, queue: str) -> int:
         """How many ends of that queue's runs are to be stored."""
         return len(self._ended[queue])
@@ -144,6 +151,11 @@ class Ahead:
         Raises:
             StoreUnavailableError: the worker is stopping, and the store does not answer.
         """
+        # One thread at a time: another returns when all that had ended before its call is stored.
+        with self._settling:
+            return self._settled(queue)
+
+    def _settled(self, queue: str) -> list[str]:
         waiting = self._ended[queue]
         ended = [waiting.popleft() for _ in range(len(waiting))]
         now_ms = self._executor.guard.clock.monotonic_ms()

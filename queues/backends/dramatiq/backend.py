@@ -23,7 +23,7 @@ from queues.backends.dramatiq.rabbitmq_broker import GarbageProofRabbitmqBroker
 from queues.backends.dramatiq.redis_broker import GarbageProofRedisBroker, level_of
 from queues.backends.dramatiq.schedules import declare_ticks
 from queues.disposition import Disposition, Done
-from queues.errors import BrokerUnavailableError, InvalidOptionError
+from queues.errors import BrokerUnavailableError, InvalidOptionError, StoreUnavailableError
 from queues.executor import Executor
 from queues.idempotency.publication import Publication
 from queues.idempotency.recovery import Recovery
@@ -115,6 +115,8 @@ class DramatiqBackend:
 
     def _executed(self, native: MessageProxy, task: AnyTask, executor: Executor, *, is_awaited: bool) -> Disposition:
         taken = self._ahead.take(native) if self._ahead is not None else None
+        if taken is None:
+            self._settle()
         message, begun = taken or (from_native(native, task), None)
         self._deliveries.take(native)
         if self._ahead is None or is_awaited or message.options:
@@ -127,6 +129,14 @@ class DramatiqBackend:
         if isinstance(disposition, Done) and not disposition.is_replay:
             self._ahead.ran(task, executor.guard.clock.monotonic_ms() - begun_ms)
         return disposition
+
+    def _settle(self) -> None:
+        # This one may end the process, as it may have ended others: what has run before it does not run again.
+        if isinstance(self.broker, GarbageProofRedisBroker):
+            try:
+                self.broker.settle()
+            except StoreUnavailableError:
+                return  # the worker stops; its consumer asks once more
 
     def _takes_results(self, options: dict[str, Any]) -> bool:
         # Dramatiq warns of every result that nothing in its own pipeline takes.

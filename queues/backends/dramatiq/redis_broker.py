@@ -58,7 +58,7 @@ class GarbageProofConsumer(_RedisConsumer):
             return self._handed(self.message_cache.pop(0))
         try:
             self._is_wanted.clear()
-            self._settle()
+            self.broker.settle(self.queue_name)
             if self._is_refused:
                 self._is_woken(LONGEST_WAIT_S)
                 return None
@@ -116,11 +116,6 @@ class GarbageProofConsumer(_RedisConsumer):
         """Whether the store takes no outcomes, so that those of more tasks would only be added to those that wait."""
         return self.broker.ahead is not None and self.broker.ahead.refused(self.queue_name) >= self.prefetch
 
-    def _settle(self) -> None:
-        """Have the outcomes stored that wait for it; their messages are acknowledged with the next fetch."""
-        if self.broker.ahead is not None:
-            self.broker.ended[self.queue_name].extend(self.broker.ahead.settled(self.queue_name))
-
     def ack(self, message: MessageProxy) -> None:
         """Have the message acknowledged with the next fetch; at once, when the worker has no other in hand."""
         if self.broker.ahead is not None and self.broker.ahead.is_left(message):
@@ -141,7 +136,7 @@ class GarbageProofConsumer(_RedisConsumer):
     def close(self) -> None:
         """Acknowledge what is still to be, and give back what nobody was handed."""
         try:
-            self._settle()
+            self.broker.settle(self.queue_name)
         except StoreUnavailableError as exc:
             raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call] # dramatiq
         unhanded, self.message_cache = self.message_cache, []
@@ -219,6 +214,19 @@ class GarbageProofRedisBroker(GarbageProof, KnownHooks, RedisBroker):
     def do_ack_all(self, queue_name: str) -> None:
         """Acknowledge what has ended."""
         self._acknowledging("ack_all", queue_name)
+
+    def settle(self, *queue_names: str) -> None:
+        """Have the outcomes stored that wait for it; their messages are acknowledged with the next fetch.
+
+        Args:
+            queue_names: none means all.
+
+        Raises:
+            StoreUnavailableError: the worker is stopping, and the store does not answer.
+        """
+        if self.ahead is not None:
+            for name in queue_names or self.ahead.queues:
+                self.ended[name].extend(self.ahead.settled(name))
 
     def _acknowledging(self, command: str, queue_name: str, *arguments: Any) -> Any:
         ended = self.ended[queue_name]

@@ -116,6 +116,16 @@ def test_a_task_that_kills_its_worker_takes_none_with_it(stage: Stage, begin: Be
     assert [stage.effects(f"{name}-{n}") for n in range(MATES)] == [["ran"]] * MATES
 
 
+def test_what_has_run_is_stored_before_a_task_that_may_end_the_process(stage: Stage, begin: Begin, name: str):
+    begun_and_warm(stage, begin)
+    pairs = []
+    for number in range(20):
+        ran = stage.program.brief.send(f"{name}-{number}", "")
+        pairs.append((ran, stage.program.looks_at.send(ran.id)))
+
+    assert [looks.result(timeout=PATIENCE_S) for _, looks in pairs] == [State.COMPLETED.value] * 20
+
+
 def test_an_outcome_that_cannot_be_stored_keeps_no_other_back(stage: Stage, begin: Begin, name: str):
     begun_and_warm(stage, begin)
     first, mates = behind(stage, name, "spoils its record")
