@@ -16,6 +16,7 @@ from celery.exceptions import ImproperlyConfigured
 from compat.celery import Celery, install
 from compat.celery.app import is_installed
 from tests.compat.sides import ROOT
+from tests.forks import told_by_child
 from tests.servers import ValkeyServer
 from tests.stage import eventually
 from tests.workers import Worker, has_logged
@@ -164,11 +165,12 @@ def test_a_child_that_closes_its_copy_of_an_application_leaves_the_parents_conne
 ) -> None:
     app = Celery("forked", broker=rabbit_vhost())
     app.send_task("some.task")
-    child = os.fork()
-    if child == 0:
+
+    def close() -> bytes:
         app.close()
-        os._exit(0)
-    os.waitpid(child, 0)
+        return b""
+
+    told_by_child(close)
 
     app.amqp.broker.connection.process_data_events(time_limit=0)
 

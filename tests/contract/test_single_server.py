@@ -1,6 +1,5 @@
 """The short way to one server: every call gets its own reply, whatever happened to the one before."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import redis.exceptions
 from queues.priority import Priority
 from queues.stores.connection import connected
 from queues.stores.single_server import KEPT, SingleServer
+from tests.forks import told_by_child
 
 ECHO = "return ARGV[1]"
 SLOW_ECHO = "for i = 1, 30000000 do end return ARGV[1]"
@@ -115,16 +115,7 @@ def test_a_child_of_a_fork_takes_no_connection_of_its_parents(client):
         return repr(client._aside[-1]._sock.getsockname()).encode()
 
     ours = place()
-    read_end, write_end = os.pipe()
-    if (child := os.fork()) == 0:
-        try:
-            os.write(write_end, place())
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as told:
-        theirs = told.read()
+    theirs = told_by_child(place)
 
     assert theirs
     assert theirs != ours == place()
