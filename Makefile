@@ -46,7 +46,7 @@ bench-publish: $(STAMP) ## put the figures of `make bench` into README.md and de
 
 test: check ## all checks, then all tests; TESTS=tests/unit runs some
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --max-worker-restart 2 $(TESTS)
 
 check: $(STAMP) ## ruff, types, and which package may import which
 	@echo "== ruff check"
