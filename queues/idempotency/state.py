@@ -175,6 +175,11 @@ class Admit:
     is_held: bool = False
     begin_by_ms: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the message joins work that is there, and may begin at once and at any time; so it is with most."""
+        return self.duplicate is Duplicate.JOIN and not (self.quiet_ms or self.is_held or self.begin_by_ms)
+
 
 @lean(frozen=True, slots=True)
 class Look:

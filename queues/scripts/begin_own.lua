@@ -1,7 +1,7 @@
 -- Before record.lua and begin.lua: the record is as this very message was admitted, and nothing has happened to it since.
 -- (A record that follows another's, or has a run to follow it, has a token.)
 --
--- As admit_new.lua, what most calls find comes before the functions for the rest.
+-- As admit_again.lua, what most calls find comes before the functions for the rest.
 
 do
   local f = redis.call('HMGET', lock, 'state', 'owner', 'fingerprint', 'created', 'until', 'helps', 'token', 'execution',

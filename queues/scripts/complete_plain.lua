@@ -1,7 +1,7 @@
 -- Before record.lua and complete.lua: the run holds the token, had no trouble, and nothing follows it; its message has an
 -- id of this library's making.
 --
--- As admit_new.lua, what most calls find comes before the functions for the rest.
+-- As admit_again.lua, what most calls find comes before the functions for the rest.
 
 do
   local f = redis.call('HMGET', lock, 'state', 'token', 'owner', 'created', 'fingerprint', 'retries', 'replaced', 'follows',

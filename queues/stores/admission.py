@@ -9,7 +9,7 @@ from typing import Any
 
 from queues.idempotency.key import DIGEST_HEX
 from queues.idempotency.publication import Publication
-from queues.idempotency.state import Admit, Duplicate
+from queues.idempotency.state import Admit
 from queues.stores import scripts
 from queues.stores.scripts import Keys
 from queues.stores.stencil import Stencil
@@ -21,11 +21,6 @@ WORDS: tuple[Any, ...] = tuple(f"\0{name}" for name in ("fingerprint", "owner", 
 MARKS = [mark.encode() for mark in (DIGEST, SHARD, *WORDS)]
 
 
-def is_plain(admit: Admit) -> bool:
-    """Whether the message joins work that is there, and may begin at once and at any time; so it is with most."""
-    return admit.duplicate is Duplicate.JOIN and not (admit.quiet_ms or admit.is_held or admit.begin_by_ms)
-
-
 def packed_admission(keys: Keys, digest: str, admit: Admit, publication: Publication) -> bytes:
     """What `single_server.packed` makes of the command of `scripts.call`, for a plain message."""
     place = (publication.list_key, publication.is_left, publication.hash_key)
@@ -33,12 +28,14 @@ def packed_admission(keys: Keys, digest: str, admit: Admit, publication: Publica
         *(digest.encode(), b"{%b}" % digest[:2].encode(), admit.fingerprint.encode(), admit.message_id.encode()),
         *(admit.message, b"%d" % admit.help_after_ms, publication.entry, publication.payload),
     )
-    return _stencil(keys.prefix, admit.ttl_ms, *place).filled(words)
+    return _stencil(keys.prefix, bool(admit.fingerprint), admit.ttl_ms, *place).filled(words)
 
 
 @lru_cache(maxsize=1024)
-def _stencil(prefix: str, ttl_ms: int, list_key: str, is_left: bool, hash_key: str) -> Stencil:
+def _stencil(
+    prefix: str, has_fingerprint: bool, ttl_ms: int, list_key: str, is_left: bool, hash_key: str
+) -> Stencil:
     fingerprint, owner, message, help_after, entry, payload = WORDS
     published = Publication(list_key, entry, is_left, hash_key, payload)
-    alike = Admit(fingerprint, owner, message, help_after, ttl_ms, published)
+    alike = Admit(fingerprint if has_fingerprint else "", owner, message, help_after, ttl_ms, published)
     return Stencil(scripts.call(Keys(prefix), DIGEST, alike).command, MARKS, sized=2)

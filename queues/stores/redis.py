@@ -18,7 +18,7 @@ from queues.idempotency.state import Admit, Answer, Look, Operation, Record, rep
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, Due, Filled, WorkerInfo, chosen
 from queues.limits.limiter import Limiter
 from queues.stores import outcome, scripts
-from queues.stores.admission import is_plain, packed_admission
+from queues.stores.admission import packed_admission
 from queues.stores.bulk import Batch
 from queues.stores.connection import ERRORS, Client, Clients, impatient, translated, translation
 from queues.stores.redis_letters import RedisLetters
@@ -94,7 +94,7 @@ class RedisStore:
 
     def _is_one_command(self, admit: Admit) -> bool:
         """Whether it is one script of one server; so it is with most messages."""
-        if not is_plain(admit) or self._now_ms:
+        if not admit.is_plain or self._now_ms:
             return False
         try:
             return isinstance(self._client, SingleServer)

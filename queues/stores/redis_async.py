@@ -13,7 +13,6 @@ from queues.idempotency.state import Admit, Answer, Look, Operation, Record, rep
 from queues.idempotency.store import WORKER_SEEN_WITHIN_MS, AsyncStore, Filled, WorkerInfo
 from queues.redis_url import Topology, read
 from queues.stores import outcome, scripts
-from queues.stores.admission import is_plain
 from queues.stores.bulk import Batch
 from queues.stores.connection import check_url, closed, connected_async, translated
 from queues.stores.redis import RedisStore, worker_infos
@@ -66,7 +65,7 @@ class AsyncRedisStore:
     ) -> Filled[Awaitable[Answer | None]] | None:
         """As that of the `RedisStore`."""
         client = self._client
-        if replicas_wanted(admit) or not is_plain(admit):
+        if replicas_wanted(admit) or not admit.is_plain:
             return None
         if not isinstance(client, AsyncSingleServer) or client.line is None:
             return None

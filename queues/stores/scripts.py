@@ -49,7 +49,7 @@ ON_KEYS = frozenset({"look"})
 """Scripts that have `head.lua` alone before them: making the functions of `record.lua` costs more than all they do."""
 ON_LETTERS = frozenset({"begin", "fail", "bury", "revive", "drop"})
 """Scripts that have `letters.lua` before them, and the keys of the shard's dead letters after the record's."""
-FIRST = {"admit": ("admit_new", "short"), "begin": ("begin_own", "short"), "complete": ("short", "complete_plain")}
+FIRST = {"admit": ("admit_again", "short"), "begin": ("begin_own", "short"), "complete": ("short", "complete_plain")}
 """What most calls of a script find is answered before the functions for every case are made."""
 PARTS = frozenset({"head", "short", "record", "letters", *(part for parts in FIRST.values() for part in parts)})
 """Files that are no scripts of their own."""
@@ -165,6 +165,9 @@ def parts(name: str) -> tuple[str, ...]:
         return (name,)
     if name in ON_KEYS:
         return ("head", name)
+    if name == "admit_plain":
+        first, *others = parts("admit")
+        return (first, name, *others)
     letters = ("letters",) if name in ON_LETTERS else ()
     return ("head", *FIRST.get(name, ("short",)), "record", *letters, name)
 
@@ -203,6 +206,8 @@ def _publish(
 
 def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noqa: C901 - one arm an operation
     match operation:
+        case Admit() as o if o.is_plain and not o.fingerprint:
+            return "admit_plain", (o.message_id, o.message, o.help_after_ms, o.ttl_ms)
         case Admit() as o:
             head = (o.fingerprint, o.message_id, o.message, o.help_after_ms, o.ttl_ms)
             return "admit", (*head, o.duplicate.value, o.quiet_ms, int(o.is_held), o.begin_by_ms)
@@ -238,8 +243,10 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
     assert_never(operation)
 
 
-def answer(reply: Sequence[Any]) -> Answer:
+def answer(reply: bytes | Sequence[Any]) -> Answer:
     """What a script's reply says."""
+    if isinstance(reply, bytes):  # as most submissions are answered
+        return Answer(Kind.ADMITTED, reply.decode(), State.QUEUED)
     if len(reply) == 3:
         kind, owner, state = reply
         return Answer(KINDS[kind], owner.decode(), STATES[state])

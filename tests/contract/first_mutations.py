@@ -1,8 +1,7 @@
 """Small wrong edits of what answers most calls first; `mutations.py` says what they are for."""
 
 CUT = ""
-ADMIT_NEW = (
-    ("if redis.call('HEXISTS', lock, 'state') == 0 then", "if true then"),
+ADMIT_AGAIN = (
     ("f[1] == 'completed' and ", "f[1] and "),
     (" and (f[3] or '') == ARGV[3] then", " then"),
     ("f[6] and digest .. f[2] or f[2]", "ARGV[4]"),
@@ -11,22 +10,24 @@ ADMIT_NEW = (
     ("f[5] or NOTHING", "f[5] or ''"),
     ("tonumber(f[4]), 0", "0, 0"),
     ("0, f[5] or NOTHING, ''", "0, '', ''"),
-    ("not f[1] and ARGV[3]", "ARGV[3]"),
-    ("ARGV[3] == '' and ", CUT),
-    (" and ARGV[9] == '0'", CUT),
-    (" and ARGV[10] == '0'", CUT),
-    (" and ARGV[11] == '0'", CUT),
+)
+ADMIT_PLAIN = (
+    ("if redis.call('HEXISTS', lock, 'state') == 0 and ", "if "),
+    (" and redis.call('HEXISTS', result, 'state') == 0", CUT),
     ("if KEYS[5] then", "if false then"),
     ("if KEYS[4] then", "if false then"),
-    ("ARGV[12] == 'L'", "ARGV[12] == 'R'"),
-    ("'owner', ARGV[4], ", CUT),
-    ("'message', ARGV[5], ", CUT),
+    ("ARGV[7] == 'L'", "ARGV[7] == 'R'"),
+    ("'owner', ARGV[3], ", CUT),
+    ("'message', ARGV[4], ", CUT),
     (", 'created', now)", ")"),
-    ("redis.call('PEXPIRE', lock, ARGV[6] + ARGV[7])", CUT),
-    ("ARGV[6] + ARGV[7]", "ARGV[7]"),
-    ("now + ARGV[6]", "now"),
-    ("redis.call('ZADD', leases, now + ARGV[6], digest)", CUT),
-    ("{'admitted', ARGV[4], 'queued'}", "{'admitted', ARGV[4], 'running'}"),
+    ("redis.call('PEXPIRE', lock, ARGV[5] + ARGV[6])", CUT),
+    ("ARGV[5] + ARGV[6]", "ARGV[6]"),
+    ("now + ARGV[5]", "now"),
+    ("redis.call('ZADD', leases, now + ARGV[5], digest)", CUT),
+    ("return ARGV[3]", "return digest"),
+    ("'', ARGV[3], ARGV[4], ARGV[5]", "'', digest, ARGV[4], ARGV[5]"),
+    ("ARGV[3], ARGV[4], ARGV[5], ARGV[6]", "ARGV[3], ARGV[4], ARGV[6], ARGV[6]"),
+    ("ARGV[6], 'join'", "ARGV[5], 'join'"),
 )
 BEGIN_OWN = (
     ("f[5] or f[6]", "f[6]"),
@@ -106,7 +107,8 @@ SHORT = (
 )
 ON_FIRST = {
     "look": LOOK,
-    "admit_new": ADMIT_NEW,
+    "admit_again": ADMIT_AGAIN,
+    "admit_plain": ADMIT_PLAIN,
     "begin_own": BEGIN_OWN,
     "complete_plain": COMPLETE_PLAIN,
     "short": SHORT,

@@ -262,6 +262,6 @@ def load(client: redis.Redis, texts: Sequence[str]) -> None:
 
 NAMES = (
     *("admit", "confirm", "begin", "heartbeat", "complete", "wait", "fail", "release", "cancel", "help", "read"),
-    *("look", "admit_many"),
+    *("look", "admit_many", "admit_plain"),
     *("bury", "revive", "drop"),
 )

@@ -6,7 +6,7 @@ from queues.idempotency.key import message_id, unique_digest
 from queues.idempotency.publication import Publication
 from queues.idempotency.state import Admit, Duplicate
 from queues.stores import scripts
-from queues.stores.admission import is_plain, packed_admission
+from queues.stores.admission import packed_admission
 from queues.stores.scripts import Keys
 from queues.stores.single_server import packed
 
@@ -37,5 +37,5 @@ WISHES = [{"duplicate": Duplicate.REPLACE}, {"quiet_ms": 1}, {"is_held": True}, 
 
 @pytest.mark.parametrize("wish", WISHES, ids=repr)
 def test_a_message_with_a_wish_is_not_plain(wish):
-    assert is_plain(Admit("", "id", b"", 0, 0))
-    assert not is_plain(Admit("", "id", b"", 0, 0, **wish))
+    assert Admit("", "id", b"", 0, 0).is_plain
+    assert not Admit("", "id", b"", 0, 0, **wish).is_plain
