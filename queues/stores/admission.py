@@ -32,9 +32,7 @@ def packed_admission(keys: Keys, digest: str, admit: Admit, publication: Publica
 
 
 @lru_cache(maxsize=1024)
-def _stencil(
-    prefix: str, has_fingerprint: bool, ttl_ms: int, list_key: str, is_left: bool, hash_key: str
-) -> Stencil:
+def _stencil(prefix: str, has_fingerprint: bool, ttl_ms: int, list_key: str, is_left: bool, hash_key: str) -> Stencil:
     fingerprint, owner, message, help_after, entry, payload = WORDS
     published = Publication(list_key, entry, is_left, hash_key, payload)
     alike = Admit(fingerprint if has_fingerprint else "", owner, message, help_after, ttl_ms, published)

@@ -243,9 +243,9 @@ def _arguments(operation: Operation) -> tuple[str, tuple[Argument, ...]]:  # noq
     assert_never(operation)
 
 
-def answer(reply: bytes | Sequence[Any]) -> Answer:
-    """What a script's reply says."""
-    if isinstance(reply, bytes):  # as most submissions are answered
+def answer(reply: Any) -> Answer:
+    """What a script's reply says: the id that was admitted, or a list."""
+    if isinstance(reply, bytes):
         return Answer(Kind.ADMITTED, reply.decode(), State.QUEUED)
     if len(reply) == 3:
         kind, owner, state = reply

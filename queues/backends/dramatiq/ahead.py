@@ -6,9 +6,12 @@ run has begun waits for its turn in this process as a fetched one does anyway; i
 its lease has ended, as all that a dead worker ran.
 
 Only for tasks that were short lately: behind a long one nothing waits with a lease, and no outcome waits to be stored.
+Short is what the next message waits for: a run takes longer, the more threads take turns in it, but they take as many
+messages in that time.
 """
 
 import logging
+import math
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +38,7 @@ from queues.tasks import Tasks
 logger = logging.getLogger(__name__)
 
 SHORT_MS = 5.0
-"""The mean of the runs of a short task."""
+"""The mean of the runs of a short task, for each thread."""
 NEWEST = 0.2
 """The weight of the last run in that mean."""
 REFUSED_PAUSE_MS = 500
@@ -64,6 +67,8 @@ class Ahead:
     """
 
     def __init__(self, executor: Executor, tasks: Tasks) -> None:
+        self.threads = 1
+        """Of the worker."""
         self._executor = executor
         self._tasks = tasks
         self._mean_ms: dict[str, float] = {}
@@ -221,7 +226,7 @@ class Ahead:
         return None if message.options or message.begin_by_ms else (message, task)
 
     def _is_short(self, task: AnyTask) -> bool:
-        if self._mean_ms.get(task.name, SHORT_MS) >= SHORT_MS or task.is_gated:
+        if self._mean_ms.get(task.name, math.inf) >= SHORT_MS * self.threads or task.is_gated:
             return False
         policy = task.policy
         is_plain = not (policy.replicas or policy.lossy or policy.fail_open) and policy.on_duplicate not in REPLACING

@@ -85,7 +85,7 @@ class DramatiqBackend:
             self.broker.refuse_with(executor.guard.refuse)
         if isinstance(self.broker, GarbageProofRedisBroker):
             self._ahead = self.broker.ahead = Ahead(executor, self._tasks)
-            self._deliveries.tell_passed(self._ahead.passed)
+            self._deliveries.tell(self._ahead)
         declare_ticks(self.broker, self._tasks, Ticker(self._tasks, executor.guard.store))
         for task in self._tasks:
             declare = dramatiq.actor(

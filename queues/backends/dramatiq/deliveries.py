@@ -11,6 +11,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Middleware, SkipMessage
 
+from queues.backends.dramatiq.ahead import Ahead
 from queues.backends.dramatiq.fetched import FetchedFromRedis
 from queues.backends.dramatiq.messages import delivered
 from queues.disposition import Disposition, Done, Failed, Raised
@@ -39,7 +40,7 @@ class Deliveries(Middleware):
         self._recovery: Recovery | None = None
         self._refuse: Refuse | None = None
         self._guarded_tasks = Tasks()
-        self._passed: Callable[[MessageProxy], None] | None = None
+        self._ahead: Ahead | None = None
 
     @property
     def forks(self) -> list[Callable[[], int]]:
@@ -58,9 +59,9 @@ class Deliveries(Middleware):
         """
         self._refuse, self._guarded_tasks = refuse, tasks
 
-    def tell_passed(self, passed: Callable[[MessageProxy], None]) -> None:
+    def tell(self, ahead: Ahead) -> None:
         """Tell it of each message that is done with, before it is acknowledged, whether its task has run or not."""
-        self._passed = passed
+        self._ahead = ahead
 
     def take(self, message: MessageProxy) -> None:
         """From here on the executor answers for the message, and writes its dead letter, if there is one."""
@@ -80,14 +81,14 @@ class Deliveries(Middleware):
     ) -> None:
         """Forget the message."""
         self._local.message = None
-        if self._passed is not None:
-            self._passed(message)
+        if self._ahead is not None:
+            self._ahead.passed(message)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         """Forget the message."""
         self._local.message = None
-        if self._passed is not None:
-            self._passed(message)
+        if self._ahead is not None:
+            self._ahead.passed(message)
 
     def before_nack(self, broker: Broker, message: MessageProxy) -> None:
         """Keep what no executor has seen: of an unknown actor, of a strange version, or of an unguarded actor.
@@ -101,6 +102,11 @@ class Deliveries(Middleware):
             self._refuse(delivered(message, is_unguarded=is_unguarded), _reason(broker, message))
         except StoreUnavailableError as exc:
             logger.warning("no dead letter was kept of %s, only Dramatiq's own: %s", message.message_id, exc)
+
+    def before_worker_boot(self, broker: Broker, worker: dramatiq.Worker) -> None:
+        """Learn how many threads there are."""
+        if self._ahead is not None:
+            self._ahead.threads = worker.worker_threads
 
     def after_worker_boot(self, broker: Broker, worker: dramatiq.Worker) -> None:
         """Look for work that was left."""

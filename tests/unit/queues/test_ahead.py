@@ -191,3 +191,12 @@ def test_what_expires_is_not_begun_before_its_turn(stage: Stage):
 
     assert stage.ran == []
     assert [type(disposition) for disposition in ended] == [Failed] * 2
+
+
+@pytest.mark.parametrize(("run_ms", "is_short"), [(19.0, True), (21.0, False)])
+def test_a_task_is_short_by_what_the_next_message_waits_for_it(stage: Stage, run_ms: float, is_short: bool):
+    stage.ahead.threads = 4
+    task = stage.task(lambda number: number)
+    stage.ahead.ran(task, run_ms)
+
+    assert (stage.ahead.later(stage.natives(1)[0], task) is not None) == is_short
