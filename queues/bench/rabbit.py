@@ -47,7 +47,7 @@ class Rabbit:
                 stderr=log,
                 start_new_session=True,
             )
-        self._tether = Tether(self._process.pid)
+        self._tether = Tether(self._process.pid, self._folder)
         try:
             self._wait()
         except BaseException:

@@ -39,7 +39,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is the benchmark's, which ends the server last
             )
-        self._tether = Tether(self._process.pid)
+        self._tether = Tether(self._process.pid, self.folder)
         self._wait()
 
     def __enter__(self) -> Self:

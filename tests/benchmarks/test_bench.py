@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from queues.bench.scenarios.latency import Latency
 from queues.bench.scenarios.processing import Processing
 from queues.cli import main
 from queues.commands.bench import ending_at_signals
+from tests.stage import eventually
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_what_was_measured_is_told_when_it_is_interrupted(how: signal.Signals):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path):
+def test_a_run_that_is_killed_leaves_no_process_and_no_folder_behind(tmp_path: Path):
     """Workers are stopped while others are measured: left behind they would stay so for ever."""
     mark = f"ONCEQ_TEST_RUN={tmp_path}"
     command = [sys.executable, "-m", "queues.cli", "bench", "--contender", "4 threads", "--scenario", "no-op"]
@@ -180,21 +180,21 @@ def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "ONCEQ_TEST_RUN": str(tmp_path)},
+        env={**os.environ, "ONCEQ_TEST_RUN": str(tmp_path), "TMPDIR": str(tmp_path)},
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "round 2 of" in line:
                 break
         started = [pid for pid in marked(mark) if pid != process.pid]
+        folders = list(tmp_path.glob("onceq-bench-*"))
 
         process.kill()
 
     assert len(started) > 4
-    deadline = time.monotonic() + 30
-    while (left := set(started) & set(marked(mark))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
+    assert folders
+    eventually(lambda: not set(started) & set(marked(mark)))
+    eventually(lambda: not any(folder.exists() for folder in folders))
 
 
 @pytest.mark.slow
