@@ -97,12 +97,15 @@ def lines(series: Sequence[Line], x: Axis, y: Axis, label: str) -> str:
     # Where all end at the same height, the order of the labels says enough.
     is_led = len({round(end[1]) for end in ends.values()}) > 1 or len(series) == 1
     places = _apart({line.name: end[1] for line, end in ends.items()})
-    # Ours last, so that they lie above the others.
+    # Ours last, so that they lie above the others; where two share a colour, the second is dashed.
+    drawn: set[str] = set()
     for line in sorted(series, key=lambda each: each.look != "other"):
+        dashed = " dashed" * (line.look in drawn)
+        drawn |= {line.look} - {"other"}
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in map(at, line.points))
         end = ends[line]
         parts += [
-            f'<g class="{line.look}">{_told(line.name)}<polyline points="{path}"/>',
+            f'<g class="{line.look}{dashed}">{_told(line.name)}<polyline points="{path}"/>',
             f'<path class="lead" d="M{end[0]:.1f} {end[1]:.1f}L{right + LEAD - 2} {places[line.name]:.1f}"/>' * is_led,
             _text(right + LEAD, places[line.name] + 4, line.name, "start", "name"),
             "</g>",

@@ -20,6 +20,7 @@ polyline { fill: none; stroke: var(--others); stroke-width: 1.2; stroke-linejoin
 .memory rect { fill: var(--memory); } .missed rect.value { fill: var(--bad); }
 .celery polyline { stroke: var(--celery); stroke-width: 2.5; }
 .dramatiq polyline { stroke: var(--dramatiq); stroke-width: 2.5; } .memory polyline { stroke: var(--memory); }
+.dashed polyline { stroke-dasharray: 6 4; }
 svg .celery text, svg .dramatiq text, svg .memory text { font-weight: 600; }
 """
 PAGE = """

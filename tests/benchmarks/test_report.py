@@ -66,6 +66,15 @@ def test_no_name_is_cut():
     assert float(begins_at) + 5.5 * len(f"2.0 s {name}") < WIDTH
 
 
+def test_of_two_lines_in_one_colour_the_second_is_dashed():
+    names = ("onceq on celery", "onceq on celery threads", "saq", "huey")
+    rates = [Sample("burst", name, 0, 10.0, 1, points=((0.1, 1), (2.0, 100))) for name in names]
+
+    (drawn,) = Figures(rates, CONTENDERS).bursts()
+
+    assert re.findall(r'<g class="([a-z ]+)">', drawn.svg) == ["other", "other", "celery", "celery dashed"]
+
+
 def test_the_page_of_a_run_that_measured_nothing_is_a_page():
     assert "fast" in page(Results([], MACHINE), TARGETS, CONTENDERS)
 
