@@ -1,6 +1,8 @@
 """From a submission in Redis to its record in MongoDB, on both servers."""
 
 import asyncio
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,7 +13,9 @@ from app.stores.mongo import Mongo
 from app.stores.redis import close, connect, together
 from app.stores.stores import Stores
 from tests.integration.api.service import eventually
+from tests.integration.api.service import run as serve
 from tests.integration.submitted import submission
+from tests.proxy import Proxy
 
 
 def run(place, scenario, processes=1):
@@ -29,6 +33,35 @@ def run(place, scenario, processes=1):
             await close(redis)
 
     return asyncio.run(main())
+
+
+def test_redis_that_is_lost_after_the_admission_is_a_503_and_the_next_ask_gets_the_same_task(place):
+    with Proxy(urlsplit(place.valkey_url).port) as proxy:
+        path = urlsplit(place.valkey_url).path
+
+        async def scenario(service):
+            history = service.context.history
+            adding, admitted = history.adding, []
+
+            def lost(submission):
+                admitted.append(submission.task_id)
+                proxy.cut()
+                return adding(submission)
+
+            history.adding = lost
+            refused = await service.upload(b"some text")
+            del history.adding
+            proxy.mend()
+            accepted = await service.upload(b"some text")
+            listed = (await service.client.get("/api/v1/tasks")).json()["items"]
+            return refused, accepted, admitted, listed
+
+        through = replace(place, valkey_url=f"redis://127.0.0.1:{proxy.port}{path}")
+        refused, accepted, admitted, listed = serve(through, scenario)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert (accepted.status_code, accepted.json()["id"]) == (202, admitted[0])
+    assert [task["id"] for task in listed] == admitted
 
 
 async def add(history, *submissions):
