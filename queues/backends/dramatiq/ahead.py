@@ -162,13 +162,15 @@ class Ahead:
 
     def _settled(self, queue: str) -> list[str]:
         waiting = self._ended[queue]
-        ended = [waiting.popleft() for _ in range(len(waiting))]
+        ended: list[_Ended] = []
         now_ms = self._executor.guard.clock.monotonic_ms()
-        if self._refused[queue] and now_ms >= self._again_ms[queue]:
-            ended += self._refused.pop(queue)
-        if not ended:
-            return []
         try:
+            # In here, as Dramatiq may interrupt a worker's thread anywhere.
+            ended.extend(waiting.popleft() for _ in range(len(waiting)))
+            if self._refused[queue] and now_ms >= self._again_ms[queue]:
+                ended += self._refused.pop(queue)
+            if not ended:
+                return []
             left = {id(ending) for ending in self._executor.guard.end_many([one.ending for one in ended])}
         except BaseException:
             waiting.extendleft(reversed(ended))
