@@ -96,13 +96,16 @@ async def together(*calls: Call) -> list[Any]:
     client = calls[0].script.client
     commands = [("EVALSHA", call.script.sha, *call.words) for call in calls]
     try:
-        if len(commands) > 1 and isinstance(client, AsyncSingleServer):
+        if isinstance(client, AsyncSingleServer):
             replies = await client.received(commands, client.sent(commands))
         else:
             replies = [await _reply(client, command) for command in commands]
-        return [await _known(call, reply) for call, reply in zip(calls, replies, strict=True)]
+        for at, reply in enumerate(replies):
+            if isinstance(reply, Exception):
+                replies[at] = await _known(calls[at], reply)
     except (RedisError, RedisClusterException, OSError) as exc:
         raise RedisUnavailableError(f"Redis is unavailable: {exc}") from exc
+    return replies
 
 
 async def _reply(client: Any, command: Sequence[Word]) -> Any:
@@ -112,13 +115,11 @@ async def _reply(client: Any, command: Sequence[Word]) -> Any:
         return exc
 
 
-async def _known(call: Call, reply: Any) -> Any:
-    """The reply; of a script that the server did not know, asked for once more."""
-    if isinstance(reply, NoScriptError):
+async def _known(call: Call, error: Exception) -> Any:
+    """The reply of a script that the server did not know, asked for once more."""
+    if isinstance(error, NoScriptError):
         return await call.script.client.execute_command("EVAL", call.script.source, *call.words)
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+    raise error
 
 
 async def ping(client: Client) -> None:
