@@ -1,7 +1,7 @@
 """The seam to a task system: it holds the queues and runs the workers; the engine decides what runs."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Never, Protocol
 
 from queues.idempotency.publication import Publication
 from queues.message import Message
@@ -38,3 +38,27 @@ class Backend(Protocol):
     def close(self) -> None:
         """Close the connections to the broker."""
         ...
+
+
+class Elsewhere:
+    """An attribute that only the backend of another task system has.
+
+    Args:
+        needed: the backend that has it.
+    """
+
+    def __init__(self, needed: str) -> None:
+        self._needed = needed
+        self._name = ""
+
+    def __set_name__(self, owner: type[Backend], name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Backend | None, owner: type[Backend]) -> Never:
+        """Name the cause.
+
+        Raises:
+            AttributeError: always, as for a name that is nowhere: `hasattr` is False.
+        """
+        msg = f"this queue is on {owner.name} (QUEUES_BACKEND); `{self._name}` needs {self._needed}"
+        raise AttributeError(msg)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from queues.backend import Elsewhere
 from queues.clock import Clock, SystemClock
 from queues.disposition import Disposition, Failed
 from queues.errors import TaskNotFoundError
@@ -25,6 +26,8 @@ class MemoryBackend:
     """
 
     name = "memory"
+    app = Elsewhere("celery")
+    broker = Elsewhere("dramatiq")
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()

@@ -5,6 +5,7 @@ import threading
 import kombu
 from celery import Celery
 
+from queues.backend import Elsewhere
 from queues.backends.celery.acks import AcksStep
 from queues.backends.celery.engine import Engine
 from queues.backends.celery.messages import redis_priority
@@ -36,6 +37,8 @@ class CeleryBackend(CeleryPublisher):
         app: an existing app, used in place of one of our own; its settings stay as they are.
         result_backend: Celery's own, for its AsyncResult and chords; None leaves results to the records.
     """
+
+    broker = Elsewhere("dramatiq")
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis, dq_name
 from dramatiq.middleware import Middleware, Shutdown, SkipMessage, TimeLimitExceeded
 
+from queues.backend import Elsewhere
 from queues.backends.dramatiq.ahead import Ahead
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
@@ -55,6 +56,7 @@ class DramatiqBackend:
 
     name = "dramatiq"
     failures = (TimeLimitExceeded,)
+    app = Elsewhere("celery")
 
     def __init__(
         self,
