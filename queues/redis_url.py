@@ -9,6 +9,7 @@ that Flask-Redis-Sentinel, Prefect and docket read:
 with `rediss+` for TLS. kombu's `sentinel://` keeps the service's name outside the URL, so it cannot be one setting.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import parse_qs, unquote
@@ -92,14 +93,28 @@ def read(url: str) -> RedisUrl:
     """The parts of a URL.
 
     Raises:
-        InvalidOptionError: it cannot be read; nothing of it is shown, as a password may stand anywhere in it.
+        InvalidOptionError: it cannot be read; the text names the fault, and leaves passwords out.
     """
+    try:
+        return _read(url)
+    except InvalidOptionError:
+        # The password of such a URL is read as something else, so nothing of it may be shown.
+        if any("@" in part for part in re.split("[/?#]", url.partition("://")[2])[1:]):
+            raise InvalidOptionError(UNESCAPED) from None
+        raise
+
+
+def _read(url: str) -> RedisUrl:
     scheme, separator, rest = url.partition("://")
     topology = _SCHEMES.get(scheme)
     if topology is None or not separator:
         raise InvalidOptionError(EXPECTED)
     before, _, query = rest.partition("?")
     query = query.partition("#")[0]
+    is_tls = scheme.startswith("rediss")
+    if not is_tls and (named := sorted(name for name in parse_qs(query) if name.startswith("ssl_"))):
+        msg = f"{NOT_USABLE}: {', '.join(named)}: ssl_* options need rediss://, with Sentinel or a cluster rediss+"
+        raise InvalidOptionError(msg)
     authority, slash, path = before.partition("/")
     login, _, hosts = authority.rpartition("@")
     db = parse_qs(query).get("db", [""])[0]
@@ -118,13 +133,15 @@ def read(url: str) -> RedisUrl:
     if topology is Topology.SERVER and len(addresses) > 1:
         msg = "more than one host: write redis+sentinel:// or redis+cluster:// before them"
         raise InvalidOptionError(msg)
-    return RedisUrl(topology, scheme.startswith("rediss"), addresses, "", unquote(service), parsed, login, query)
+    return RedisUrl(topology, is_tls, addresses, "", unquote(service), parsed, login, query)
 
 
+NOT_USABLE = "not a usable Redis URL"
 EXPECTED = (
-    "not a usable Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (rediss+ with TLS) "
-    "is expected, without decode_responses"
+    f"{NOT_USABLE}: it begins with none of redis://, rediss://, unix://, redis+sentinel:// and redis+cluster:// "
+    "(rediss+ with TLS)"
 )
+UNESCAPED = f"{NOT_USABLE}: a '/', '?' or '#' in a user or password is written as %2F, %3F or %23"
 
 
 def _address(text: str, default_port: int) -> Address:
@@ -133,11 +150,15 @@ def _address(text: str, default_port: int) -> Address:
         host, port = text, ""
     host = unquote(host.removeprefix("[").removesuffix("]")) or "127.0.0.1"
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65_535):
-        raise InvalidOptionError(EXPECTED)
+        # Without a host it may be a password that no @ follows.
+        shown = f" {port!r}" if text.rpartition(":")[0] else ""
+        msg = f"{NOT_USABLE}: the port{shown} is no number from 1 to 65535"
+        raise InvalidOptionError(msg)
     return host.lower(), int(port) if port else default_port
 
 
 def _database(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise InvalidOptionError(EXPECTED)
+        msg = f"{NOT_USABLE}: the database {text!r} is no number"
+        raise InvalidOptionError(msg)
     return int(text)

@@ -78,7 +78,7 @@ def imported(text: str) -> Any:
     """What `MODULE:NAME` names; the module is imported, from the working directory too.
 
     Raises:
-        InvalidOptionError: it cannot be.
+        InvalidOptionError: it cannot be, or it was connected with a setting that cannot be used.
     """
     module_name, _, name = text.partition(":")
     if str(Path.cwd()) not in sys.path:
@@ -87,6 +87,8 @@ def imported(text: str) -> Any:
         found: Any = importlib.import_module(module_name)
         for part in (name or DEFAULT_NAME).split("."):
             found = getattr(found, part)
+    except InvalidOptionError:
+        raise
     except Exception as exc:  # a user's module may raise anything
         msg = f"{text!r} cannot be imported: {type(exc).__name__}: {exc}"
         raise InvalidOptionError(msg) from exc

@@ -6,10 +6,12 @@ does not come is asked for once more, on a new connection: the old one is closed
 What is still without an answer then is a StoreUnavailableError, and its caller decides: a worker goes on asking.
 """
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import redis
 import redis.asyncio
@@ -18,7 +20,7 @@ import redis.asyncio.sentinel
 import redis.exceptions
 import redis.sentinel
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.cluster import ClusterNode
+from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -30,7 +32,7 @@ from queues.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from queues.redis_url import EXPECTED, RedisUrl, Topology, read
+from queues.redis_url import NOT_USABLE, RedisUrl, Topology, read
 from queues.stores.cluster import Cluster
 from queues.stores.single_server import SingleServer
 from queues.stores.single_server_async import AsyncSingleServer
@@ -90,9 +92,17 @@ def check_url(url: str) -> RedisUrl:
         InvalidOptionError: it cannot be read, or has an option that cannot be used; the text leaves the password out.
     """
     parts = read(url)
-    if _options(parts).get("decode_responses"):
-        raise InvalidOptionError(EXPECTED)
+    known = _KNOWN | _CLUSTERS_KNOWN if parts.topology is Topology.CLUSTER else _KNOWN
+    for name in _options(parts):
+        plain = name.removeprefix(_SENTINELS_OWN) if parts.topology is Topology.SENTINEL else name
+        if plain not in known:
+            msg = f"{NOT_USABLE}: there is no option {name!r}"
+            raise InvalidOptionError(msg)
     return parts
+
+
+_KNOWN = set(inspect.signature(redis.Redis).parameters)
+_CLUSTERS_KNOWN = set(inspect.signature(RedisCluster).parameters)
 
 
 def _options(parts: RedisUrl) -> dict[str, Any]:
@@ -102,15 +112,26 @@ def _options(parts: RedisUrl) -> dict[str, Any]:
     try:
         options: dict[str, Any] = parse_url(f"{scheme}://{login}host?{parts.query}")  # type: ignore[no-untyped-call] # redis-py
     except ValueError:
-        options = {"decode_responses": True}
+        # Nothing of the library's own error is shown: a password may stand in it.
+        msg = f"{NOT_USABLE}: {_fault(parts)}"
+        raise InvalidOptionError(msg) from None
     if options.get("decode_responses"):
-        # Nothing of the text is shown, nor the library's own error: a password may stand anywhere in it.
-        raise InvalidOptionError(EXPECTED)
+        msg = f"{NOT_USABLE}: it is used without decode_responses"
+        raise InvalidOptionError(msg)
     for name in ("host", "db", "connection_class"):
         options.pop(name, None)
     if parts.is_tls:
         options["ssl"] = True
     return {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, **options}
+
+
+def _fault(parts: RedisUrl) -> str:
+    for name, values in parse_qs(parts.query).items():
+        try:
+            parse_url(f"redis://host?{urlencode({name: values[0]})}")  # type: ignore[no-untyped-call] # redis-py
+        except ValueError:
+            return f"the value of {name} cannot be used"
+    return "its user or password cannot be read: what is no letter or digit in them is written as %40"
 
 
 def _place(parts: RedisUrl) -> dict[str, Any]:

@@ -52,12 +52,13 @@ class RedisQueued:
     @property
     def lanes(self) -> Sequence[Lane]:
         """Every list of every queue, the most urgent first; what is not due yet is in them, too, or with a worker."""
-        channel, _ = self._open()
-        return [
-            Lane(f"{channel.global_keyprefix}{channel._q_for_pri(name, step)}", name)
-            for name in self._names
-            for step in channel.priority_steps
-        ]
+        with translated(self._connection):
+            channel, _ = self._open()
+            return [
+                Lane(f"{channel.global_keyprefix}{channel._q_for_pri(name, step)}", name)
+                for name in self._names
+                for step in channel.priority_steps
+            ]
 
     def depth_messages(self, lane: Lane) -> int:
         """How many messages wait in a list."""

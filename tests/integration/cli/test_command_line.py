@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,7 @@ def test_redis_alone_is_enough_to_run_it(shop: Shop, queues: Run) -> None:
         ["explain", "not an id"],
         ["explain", ""],
         ["stats", "--redis-url", "http://127.0.0.1"],
+        ["stats", "--redis-url", "redis://127.0.0.1:1/0?socket_timeot=2"],
         ["doctor", "no.such.module:queue"],
         ["doctor", "json:dumps"],
         ["doctor", "json:nothing"],
@@ -58,6 +60,28 @@ def test_a_command_line_that_cannot_be_used_is_one_line_and_64(queues: Run, argv
     assert ended.out == ""
     assert ended.err.splitlines()[-1].startswith("queues")
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("QUEUES_BACKEND", "rq", "'rq'"),
+        ("REDIS_URL", "redis://127.0.0.1:notaport/0", "not a usable Redis URL: the port 'notaport' is no number"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told_as_such(
+    queues: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    module = tmp_path / f"{name.lower()}_shop.py"
+    module.write_text("from queues import Tasks, connect\nqueue = connect(Tasks())\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(name, value)
+
+    ended = queues("inspect", f"{module.stem}:queue")
+
+    assert (ended.code, len(ended.err.splitlines())) == (64, 1)
+    assert told in ended.err
+    assert "cannot be imported" not in ended.err
 
 
 def test_a_redis_that_does_not_answer_is_one_line_and_3(queues: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import pytest
 from queues.errors import InvalidOptionError
 from queues.kombu_url import from_kombu, to_kombu
 from queues.redis_url import Topology, is_same_redis, read
+from queues.stores.connection import check_url
 
 
 @pytest.mark.parametrize(
@@ -34,15 +35,22 @@ def test_the_parts_of_a_url_are_read(url, topology, addresses, place):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("http://hunter2", "not a usable Redis URL"),
-        ("redis://:hunter2@host:0", "not a usable Redis URL"),
-        ("redis://:hunter2@host:65536", "not a usable Redis URL"),
-        ("redis://:hunter2@host/name", "not a usable Redis URL"),
+        ("http://hunter2", "begins with none of redis://"),
+        ("hunter2", "begins with none of redis://"),
+        ("redis://:hunter2@host:0", "the port '0' is no number"),
+        ("redis://:hunter2@host:65536", "the port '65536' is no number from 1 to 65535"),
+        ("redis://:hunter2@host:notaport/0", "the port 'notaport' is no number"),
+        ("redis://:hunter2@host/name", "the database 'name' is no number"),
+        ("redis://:hunter2@host?db=xx", "the database 'xx' is no number"),
+        ("redis://:hunter2/0", "the port is no number"),
+        ("redis://:hunter2?x@host:6379/0", "is written as %2F, %3F"),
+        ("redis://:hunter2/x@host:6379/0", "in a user or password is written as %2F"),
+        ("redis://:hunter2@host?ssl_ca_certs=/etc/ca.pem", r"ssl_ca_certs: ssl_\* options need rediss://"),
         ("redis://:hunter2@a,b", "more than one host"),
         ("redis+sentinel://:hunter2@a:1", "names its service"),
         ("redis+sentinel://:hunter2@a:1/", "names its service"),
         ("redis+cluster://:hunter2@a:1/2", "database 0 only"),
-        ("redis+cluster://:hunter2@a:x", "not a usable Redis URL"),
+        ("redis+cluster://:hunter2@a:x", "the port 'x' is no number"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_showing_it(url, told):
@@ -50,6 +58,37 @@ def test_a_url_that_cannot_be_used_is_refused_without_showing_it(url, told):
         read(url)
 
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://:hunter2@host?socket_timeot=2", "there is no option 'socket_timeot'"),
+        ("redis+sentinel://:hunter2@host/main?sentinel_pasword=2", "there is no option 'sentinel_pasword'"),
+        ("redis+cluster://:hunter2@host?socket_timeot=2", "there is no option 'socket_timeot'"),
+        ("redis://:hunter2@host?socket_timeout=abc", "the value of socket_timeout cannot be used"),
+        ("redis://:hunter2@host?decode_responses=yes", "without decode_responses"),
+        ("redis://u[ser:hunter2@host", "its user or password cannot be read"),
+    ],
+)
+def test_an_option_that_no_client_can_be_made_with_is_named(url, told):
+    with pytest.raises(InvalidOptionError, match=told) as caught:
+        check_url(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://host?ssl_ca_certs=/etc/ca.pem&ssl_cert_reqs=none",
+        "redis+sentinel://host/main?sentinel_password=s&sentinel_username=u&sentinel_socket_timeout=1",
+        "redis+cluster://host?require_full_coverage=1&socket_timeout=1",
+        "redis://host?password=p&health_check_interval=3&max_connections=9&client_name=me",
+    ],
+)
+def test_the_options_of_redis_py_can_be_used(url):
+    assert check_url(url)
 
 
 SAME = [
