@@ -25,13 +25,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo.
 
     Returns:
-        0 when each document ran exactly once; 1 when a run is missing or double; 2 for a folder without documents.
+        0 when each document ran exactly once; 1 when a run is missing or double; 2 for a folder that
+        has no documents, or cannot be read.
     """
     options = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_COLUMNS)
     with tempfile.TemporaryDirectory(prefix="onceq-demo-") as name:
         place = Path(name)
-        paths = _documents(options.folder, place)
+        try:
+            paths = _documents(options.folder, place)
+        except OSError as exc:
+            console.print(f"{options.folder} cannot be read: {exc.strerror}", markup=False, highlight=False)
+            return 2
         if not paths:
             console.print(f"no files in {options.folder}", markup=False)
             return 2

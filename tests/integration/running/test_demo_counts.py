@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.demo.__main__ import main
 from app.demo.client import Entry
 
 GOOD = {"ids": {"a"}, "decisions": ["executed", "joined"], "chunks": 2, "stored": 2, "tokens": {"7"}, "runs": 1}
@@ -28,3 +29,11 @@ def test_each_document_is_judged_by_its_effects(change, is_lost, repeated):
     entry = Entry("report.pdf", **{**GOOD, **change})
 
     assert (entry.is_lost, entry.repeated) == (is_lost, repeated)
+
+
+@pytest.mark.parametrize(("folder", "told"), [("/nosuch", "No such file or directory"), (__file__, "Not a directory")])
+def test_a_folder_that_cannot_be_read_is_one_line_and_2(capsys, folder, told):
+    assert main([folder]) == 2
+
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [f"{folder} cannot be read: {told}"]
