@@ -130,14 +130,14 @@ def _shared() -> _Parser:
 
 def _add_explain(made: argparse.ArgumentParser) -> None:
     made.add_argument("work", metavar="KEY|ID", help="what a handle shows as key or id; with --task, a key of your own")
-    made.add_argument("--task", metavar="NAME", help="KEY is what was given to this task as `key=`")
+    made.add_argument("--task", type=_word, metavar="NAME", help="KEY is what was given to this task as `key=`")
     made.add_argument("--scope", default="", help="with --task: what was given as `scope=`")
     made.add_argument("--key-version", default="1", metavar="TEXT", help="with --task: its `Once(version=...)`")
     _with_no_args(made)
 
 
 def _add_locks(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--task", metavar="NAME", help="of this task only")
+    made.add_argument("--task", type=_word, metavar="NAME", help="of this task only")
     made.add_argument("--state", choices=("running", "waiting", "queued"))
     made.add_argument("--overdue", action="store_true", help="only what should have gone on by now")
     _add_limit(_with_no_args(made))
@@ -165,6 +165,7 @@ def _add_metrics(made: argparse.ArgumentParser) -> None:
 def _add_doctor(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "application",
+        type=_word,
         nargs="?",
         metavar="MODULE:QUEUE",
         help="what `connect` returned, or a Celery app or Dramatiq broker with guarded tasks; it is imported",
@@ -173,13 +174,13 @@ def _add_doctor(made: argparse.ArgumentParser) -> None:
 
 def _add_application(made: argparse.ArgumentParser, nargs: str | None = None) -> None:
     help_ = "what `connect` returned; it is imported"
-    made.add_argument("application", nargs=nargs, metavar="MODULE:QUEUE", help=help_)
+    made.add_argument("application", type=_word, nargs=nargs, metavar="MODULE:QUEUE", help=help_)
 
 
 def _add_purge(made: argparse.ArgumentParser) -> None:
     _add_application(made)
-    made.add_argument("--task", metavar="NAME", help="of this task")
-    made.add_argument("--queue", metavar="NAME", help="of this queue")
+    made.add_argument("--task", type=_word, metavar="NAME", help="of this task")
+    made.add_argument("--queue", type=_word, metavar="NAME", help="of this queue")
     made.add_argument("--all", action="store_true", help="of every task of the application")
     made.add_argument("--dry-run", action="store_true", help="only count")
     made.add_argument("--yes", action="store_true", help="agree; needed without a terminal")
@@ -216,21 +217,30 @@ def _add_dead_letters(commands: Any, shared: _Parser) -> None:
         return made
 
     _add_limit(_with_no_args(listed := add("list", dead_letters.list_, "dead letters, the newest first")))
-    listed.add_argument("--task", metavar="NAME", help="of this task only")
-    listed.add_argument("--before", metavar="ID", help="older than this letter: the next page")
+    listed.add_argument("--task", type=_word, metavar="NAME", help="of this task only")
+    listed.add_argument("--before", type=_word, metavar="ID", help="older than this letter: the next page")
     _with_no_args(shown := add("show", dead_letters.show, "one of them: message, error, traceback, attempts"))
     replayed = agreed(add("replay", dead_letters.replay, "run its work again, once, with all its attempts"))
     dropped = agreed(add("drop", dead_letters.drop, "remove one"))
     for made in (shown, replayed, dropped):
-        made.add_argument("letter", metavar="ID", help="of the message, as `list` shows it")
-    replayed.add_argument("--app", metavar="MODULE:QUEUE", help="what `connect` returned; for --args and --kwargs")
+        made.add_argument("letter", type=_word, metavar="ID", help="of the message, as `list` shows it")
+    replayed.add_argument(
+        "--app", type=_word, metavar="MODULE:QUEUE", help="what `connect` returned; for --args and --kwargs"
+    )
     replayed.add_argument("--release-key", action="store_true", help="a stored outcome of its key gives way")
     replayed.add_argument("--args", metavar="JSON", help="a list, in place of its positional arguments")
     replayed.add_argument("--kwargs", metavar="JSON", help="an object, in place of its named arguments")
     replayed.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     purged = agreed(add("purge", dead_letters.purge, "remove many"))
-    purged.add_argument("--task", metavar="NAME", help="of this task only")
+    purged.add_argument("--task", type=_word, metavar="NAME", help="of this task only")
     purged.add_argument("--older-than", type=_seconds, default=0.0, metavar="TIME", help="as 12h or 3d")
+
+
+def _word(text: str) -> str:
+    if not text:
+        msg = "an empty string names nothing"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _seconds(text: str) -> float:
