@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Application:
         native: the Celery app or the Dramatiq broker; None for `memory`.
         redis_url: of the records; None for `memory`.
         prefix: before their keys.
+        is_queue: it is what `connect` returned; else an app or a broker of its own.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class Application:
     native: Any
     redis_url: str | None
     prefix: str
+    is_queue: bool = False
 
     @property
     def shortest_lease_ms(self) -> int | None:
@@ -98,7 +100,8 @@ def imported(text: str) -> Any:
 def _application(found: Any) -> Application | None:
     if isinstance(found, Queue):
         native = getattr(found.backend, "app", None) or getattr(found.backend, "broker", None)
-        return _with_store(found.backend.name, tuple(found.tasks), native, found.store)
+        made = _with_store(found.backend.name, tuple(found.tasks), native, found.store)
+        return replace(made, is_queue=True)
     match _system(found):
         case "celery":
             return _of_celery(found)

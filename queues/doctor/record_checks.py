@@ -117,7 +117,9 @@ def _backend(application: Application, workers: list[WorkerInfo]) -> Iterator[Fi
         yield Finding("worker-backend", Severity.WARNING, seen, means, mend, "Choosing a broker")
     for other in sorted(backends - {application.backend} if application.backend in backends else ()):
         means = "both work, and what is queued on either is done once"
-        mend = f"to leave it: `queues migrate MODULE:QUEUE --from {printable(other)} --to {application.backend} --move`"
+        # `migrate` takes what `connect` returned only.
+        way = f"`queues migrate MODULE:QUEUE --from {printable(other)} --to {application.backend} --move`"
+        mend = f"to leave it: {way if application.is_queue else 'stop them once they have ended what is queued'}"
         yield Finding("worker-backend", Severity.NOTE, f"workers of {printable(other)} run, too", means, mend)
 
 

@@ -202,6 +202,22 @@ def test_workers_of_the_other_backend_alone_are_told(examine: Examine, shop: Sho
     assert "worker-backend" not in examine(dramatiq())
 
 
+@pytest.mark.parametrize(("name", "is_advised"), [("queue", True), ("app", False)])
+def test_a_migration_is_advised_to_a_queue_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queues: Run, shop: Shop, name: str, is_advised: bool
+) -> None:
+    for backend in ("celery", "dramatiq"):
+        shop.store.announce(f"{backend}@host:1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / f"application_{uuid.uuid4().hex}.py"
+    module.write_text(celery() if name == "queue" else FOREIGN_CELERY.format(options={}))
+
+    ended = queues("doctor", f"{module.stem}:{name}", "--json")
+
+    mends = [f["mend"] for f in ended.document["findings"] if f["check"] == "worker-backend"]
+    assert ["queues migrate" in mend for mend in mends] == [is_advised]
+
+
 def test_a_run_that_was_not_renewed_is_told(examine: Examine, shop: Shop) -> None:
     handle = shop.charge.send("o-1")
     shop.begin(handle, lease_ms=5_000)
