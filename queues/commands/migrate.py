@@ -107,9 +107,11 @@ class _Told:
                 f"{tally.left} stay: each carries a callback, chain, group or pipeline of {source}'s own, or is no "
                 f"message of this application. {source}'s workers end them."
             )
-        if tally.waiting:
+        if queued := max(0, tally.queued - tally.left):
+            yield f"{queued} are still queued on {source}: run with --move, or start a worker of it."
+        if tally.held:
             yield (
-                f"{tally.waiting} are with {source}'s workers, or came meanwhile. What a worker holds for later comes "
+                f"{tally.held} are with {source}'s workers. What a worker holds for later comes "
                 "back to its queue when the worker is stopped: then run this again, with --move."
             )
         if tally.is_empty and tally.is_held_exact:

@@ -156,6 +156,7 @@ def test_one_that_waits_for_absent_workers_says_so_and_repeats_nothing(both: tup
 
     assert f"No worker of {old.backend} was seen" in lines[1]
     assert f"--move takes it to {new.backend}." in lines[1]
+    assert f"1 are still queued on {old.backend}: run with --move, or start a worker of it." in lines
     assert [line.partition(",")[0] for line in lines if "moved;" in line] == [f"0 moved; 1 queued on {old.backend}"]
 
 
