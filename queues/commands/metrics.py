@@ -23,10 +23,13 @@ def metrics(arguments: argparse.Namespace, session: Session) -> int:
                     session.terminal.line(line)
             return Exit.DONE
         census.taken()  # a URL or a password that is wrong is told now
-        session.terminal.line(f"metrics of {session.place} at http://{arguments.host}:{arguments.port}/metrics")
-        sys.stdout.flush()
+
+        def tell() -> None:
+            session.terminal.line(f"metrics of {session.place} at http://{arguments.host}:{arguments.port}/metrics")
+            sys.stdout.flush()
+
         try:
-            records_module().serve(census.taken, arguments.host, arguments.port)
+            records_module().serve(census.taken, arguments.host, arguments.port, tell)
         except OSError as exc:
             msg = f"--port {arguments.port} of {arguments.host} cannot be had: {exc}"
             raise InvalidOptionError(msg) from exc

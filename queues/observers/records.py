@@ -42,13 +42,17 @@ def text(take: Callable[[], Census]) -> str:
     return generate_latest(_registry(take)).decode()
 
 
-def serve(take: Callable[[], Census], host: str, port: int) -> None:
+def serve(take: Callable[[], Census], host: str, port: int, tell: Callable[[], None]) -> None:
     """Answer scrapes until the process ends.
+
+    Args:
+        tell: is called once scrapes are answered.
 
     Raises:
         OSError: the port cannot be had.
     """
     _, thread = start_http_server(port, addr=host, registry=_registry(take))
+    tell()
     thread.join()
 
 
