@@ -118,7 +118,7 @@ def drop(arguments: argparse.Namespace, session: Session) -> int:
         letter = _found(arguments, session, letters)
         if letter is None:
             return Exit.NOT_FOUND
-        if not is_agreed(session, [_title(letter), "It is removed, and its message with it."], yes=arguments.yes):
+        if not is_agreed(session, [_title(letter), "It would be removed, and its message with it."], yes=arguments.yes):
             return Exit.REFUSED
         if not letters.drop(letter.id):
             return tell(session, Exit.NOT_FOUND, "unchanged", "It was replayed or dropped meanwhile.")
@@ -129,7 +129,7 @@ def purge(arguments: argparse.Namespace, session: Session) -> int:
     """Remove many dead letters."""
     of_task = f" of {printable(arguments.task)}" if arguments.task else ""
     age = f" older than {duration(round(arguments.older_than * 1000))}" if arguments.older_than else ""
-    plan = f"Every dead letter{of_task}{age} in {session.place} is removed, and its message with it."
+    plan = f"Every dead letter{of_task}{age} in {session.place} would be removed, and its message with it."
     if not is_agreed(session, [plan], yes=arguments.yes):
         return Exit.REFUSED
     with _letters(arguments, session) as letters:

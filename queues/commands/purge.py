@@ -35,9 +35,9 @@ def purge(arguments: argparse.Namespace, session: Session) -> int:
                 found = f"{', '.join(plan)} would end as cancelled." if plan else "No task is queued."
                 return tell(session, Exit.DONE, "unchanged", f"{found} Nothing was changed.")
             if plan:
-                plan.append("Each ends as cancelled, and its message is removed. What runs goes on.")
+                plan.append("Each would end as cancelled, and its message would be removed. What runs goes on.")
             else:
-                plan.append("No task is queued. Messages that ended work left behind are removed.")
+                plan.append("No task is queued. Messages that ended work left behind would be removed.")
             if not is_agreed(session, plan, yes=arguments.yes):
                 return Exit.REFUSED
             purge_.by_messages()

@@ -140,7 +140,7 @@ def test_a_purge_of_nothing_says_so(yard: ModuleType, queues: Run):
     purged = queues("purge", yard.__name__, "--all", "--yes")
 
     assert (planned.code, planned.out.strip()) == (0, "No task is queued. Nothing was changed.")
-    assert asked.out.startswith("No task is queued. Messages that ended work left behind are removed.\n")
+    assert asked.out.startswith("No task is queued. Messages that ended work left behind would be removed.\n")
     assert "cancelled" not in asked.out
     assert purged.out.splitlines()[-1] == "purge: 0 cancelled, 0 messages removed, 0 had begun"
 
