@@ -196,6 +196,10 @@ class Inspector:
         works = self._read(self._in_states(digests, states))
         return (work for work in works if (work.record.state.is_live or work.problem) and is_wanted(work))
 
+    def held(self) -> int:
+        """How many are due in a long time, and on no queue until then."""
+        return sum(work.record.is_held for work in self._read(self._dated()))
+
     def outcomes(self, *, states: Container[str] | None = None) -> Iterator[Work]:
         """Outcomes in one of the states, in no order."""
         works = self._read(self._in_states(self.listing.finished(), states))
@@ -226,6 +230,12 @@ class Inspector:
         yield from live
         # An outcome of work that runs anew, or ended in between, is counted once.
         yield from (digest for digest in self.listing.finished() if digest not in live)
+
+    def _dated(self) -> Iterator[str]:
+        # Most of what is queued has no time, and is not read.
+        for batch in batches((digest for digest, _ in self.listing.live()), BATCH):
+            untils = self.listing.field("until", batch)
+            yield from (digest for digest, until in zip(batch, untils, strict=True) if until not in {"", "0"})
 
     def _in_states(self, digests: Iterable[str], states: Container[str] | None) -> Iterator[str]:
         if states is None:

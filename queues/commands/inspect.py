@@ -27,6 +27,7 @@ def inspect(arguments: argparse.Namespace, session: Session) -> int:
         now_ms = inspector.listing.now_ms()
         running = _running(inspector)
         document: dict[str, Any] = {"now_ms": now_ms, "workers": _workers(inspector, running)}
+        document["held"] = inspector.held()
         document["dead_letters"] = inspector.letters.totals().kept
         if queue is not None:
             document["backend"] = queue.backend.name
@@ -80,11 +81,17 @@ def _schedules(queue: Queue) -> list[dict[str, Any]]:
             "when": _when(schedule),
             "timezone": schedule.timezone,
             "catch_up": schedule.catch_up,
-            "last_ms": last_ms.get(schedule.name),
+            **_last(schedule, last_ms.get(schedule.name)),
             "next_ms": schedule.next_ms(now_ms),
         }
         for schedule in queue.tasks.schedules
     ]
+
+
+def _last(schedule: Schedule, ticked_ms: int | None) -> dict[str, int | None]:
+    # Before its first moment, what is remembered is when a scheduler first saw it.
+    is_moment = ticked_ms is not None and schedule.next_ms(ticked_ms - 1) == ticked_ms
+    return {"last_ms": ticked_ms if is_moment else None, "since_ms": None if is_moment else ticked_ms}
 
 
 def _when(schedule: Schedule) -> str:
@@ -118,6 +125,8 @@ def _print(session: Session, document: dict[str, Any], running: dict[str, list[W
         terminal.table(("WORKER", "TASK", "ID", "RUNS FOR", "PROGRESS"), rows)
     else:
         terminal.line(f"No worker was seen in the last half minute in {session.place}, and nothing runs.")
+    if document["held"]:
+        terminal.line(f"held until due, on no queue: {document['held']}; `queues locks` shows them")
     if document["dead_letters"]:
         terminal.line(f"dead letters: {document['dead_letters']}; `queues dead-letters list` shows them")
     if "queues" in document:
@@ -129,8 +138,7 @@ def _print(session: Session, document: dict[str, Any], running: dict[str, list[W
     if document.get("schedules"):
         terminal.line()
         planned = [
-            (printable(s["name"]), s["when"], _moment(s["last_ms"]), _moment(s["next_ms"]))
-            for s in document["schedules"]
+            (printable(s["name"]), s["when"], _last_text(s), _moment(s["next_ms"])) for s in document["schedules"]
         ]
         terminal.table(("SCHEDULE", "WHEN", "LAST", "NEXT"), planned)
 
@@ -139,6 +147,11 @@ def _progress(work: Work, now_ms: int) -> tuple[str, str]:
     told = progress(work.record)
     begun_ms = work.begun_ms or now_ms
     return duration(now_ms - begun_ms), "-" if told is None else f"{told['done']}/{told['total'] or '?'}"
+
+
+def _last_text(schedule: dict[str, Any]) -> str:
+    since_ms = schedule["since_ms"]
+    return _moment(schedule["last_ms"]) if since_ms is None else f"none since {_moment(since_ms)}"
 
 
 def _moment(moment_ms: int | None) -> str:

@@ -154,6 +154,26 @@ def test_inspect_needs_no_application(queues: Run):
     assert (told["workers"], told["dead_letters"]) == ([], 0)
 
 
+def test_inspect_tells_of_what_is_held_until_due(shop: Shop, queues: Run):
+    shop.charge.send_with_options(args=("later",), delay=3_600)
+    shop.charge.send("now")
+
+    assert "held until due, on no queue: 1;" in queues("inspect").out
+    assert queues("inspect", "--json").document["held"] == 1
+
+
+def test_inspect_tells_a_schedule_that_was_seen_from_one_that_ran(yard: ModuleType, queues: Run):
+    (schedule,) = yard.tasks.schedules
+    yard.queue.tick()
+    seen = queues("inspect", yard.__name__)
+    last_ms = schedule.next_ms(yard.queue.store.ticks()[1])
+    yard.queue.store.ticked(schedule.name, last_ms)
+    (ran,) = queues("inspect", yard.__name__, "--json").document["schedules"]
+
+    assert "none since " in seen.out
+    assert (ran["last_ms"], ran["since_ms"]) == (last_ms, None)
+
+
 def test_inspect_tells_of_dead_letters(shop: Shop, queues: Run):
     shop.store.apply("ab" * 20, bury("m1"))
 
