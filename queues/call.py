@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from queues.errors import InvalidOptionError
+from queues.errors import InvalidArgumentsError, InvalidOptionError
 from queues.lean import NOTHING, lean, nothing
 from queues.priority import checked_priority
 
@@ -102,9 +102,27 @@ def checked_expires(value: object) -> float:
 
 
 def as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> Iterator[Call]:
-    """The calls, one after another, where a plain tuple is the arguments of one."""
+    """The calls, one after another, where a plain tuple is the arguments of one.
+
+    Raises:
+        InvalidArgumentsError: one is neither.
+    """
     for call in calls:
-        yield call if isinstance(call, Call) else Call(tuple(call), NOTHING)
+        yield call if isinstance(call, Call) else Call(as_args(call), NOTHING)
+
+
+def as_args(given: Iterable[Any]) -> tuple[Any, ...]:
+    """The positional arguments of a call.
+
+    Raises:
+        InvalidArgumentsError: they are no collection; a text would be taken for its letters.
+    """
+    if isinstance(given, tuple):
+        return given
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        msg = f"the arguments of a call are a tuple, as ({given!r},), or a Call; this is {type(given).__name__}"
+        raise InvalidArgumentsError(msg)
+    return tuple(given)
 
 
 def _is_seconds(value: object) -> bool:

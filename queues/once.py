@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from queues.errors import InvalidOptionError
 
 OnDuplicate = Literal["join", "skip", "reject", "replace", "keep_last", "debounce"]
+LEAST_LEASE_S = 0.1
 MAX_REPLICAS = 100
 REPLACING = frozenset({"replace", "keep_last", "debounce"})
 """Policies under which newer arguments of the same key are no conflict."""
@@ -61,18 +62,17 @@ class Once:
     near_cache: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.ttl > 0 and self.lease >= 0.1 and self.lock_ttl >= self.lease and self.max_lost >= 0):
-            msg = f"{self!r}: needs ttl > 0, lease >= 0.1, lock_ttl >= lease and max_lost >= 0"
-            raise InvalidOptionError(msg)
-        if not (0 <= self.replicas <= MAX_REPLICAS and self.replicas == int(self.replicas)):
-            msg = f"replicas={self.replicas!r}: a whole number from 0 to {MAX_REPLICAS}"
-            raise InvalidOptionError(msg)
+        _check("ttl", self.ttl, lambda s: s > 0, "seconds, above 0")
+        _check("lease", self.lease, lambda s: s >= LEAST_LEASE_S, f"seconds, {LEAST_LEASE_S} or more")
+        _check("lock_ttl", self.lock_ttl, lambda s: s >= self.lease, f"seconds, lease={self.lease!r} or more")
+        _check("max_lost", self.max_lost, lambda count: count >= 0, "0 or more")
+        whole = f"a whole number from 0 to {MAX_REPLICAS}"
+        _check("replicas", self.replicas, lambda count: 0 <= count <= MAX_REPLICAS and count == int(count), whole)
         if self.on_duplicate not in get_args(OnDuplicate):
             msg = f"on_duplicate={self.on_duplicate!r}: one of {', '.join(get_args(OnDuplicate))}"
             raise InvalidOptionError(msg)
-        if not 0 <= self.near_cache <= self.ttl:
-            msg = f"near_cache={self.near_cache!r}: seconds, from 0 to ttl={self.ttl!r}"
-            raise InvalidOptionError(msg)
+        _check("near_cache", self.near_cache, lambda s: 0 <= s <= self.ttl, f"seconds, from 0 to ttl={self.ttl!r}")
+        _check("quiet", self.quiet, lambda s: s >= 0, "seconds, 0 or more")
         if self.near_cache and self.on_duplicate in REPLACING:
             # Other arguments take an outcome's place there, and the same ones again then ask for a run.
             msg = f"near_cache={self.near_cache!r}: not with on_duplicate={self.on_duplicate!r}"
@@ -111,3 +111,9 @@ class Once:
     def lock_ttl_ms(self) -> int:
         """`lock_ttl` in ms."""
         return round(self.lock_ttl * 1000)
+
+
+def _check(name: str, value: object, fits: Callable[[float], bool], said: str) -> None:
+    if not (isinstance(value, (int, float)) and not isinstance(value, bool) and fits(value)):
+        msg = f"{name}={value!r}: {said}"
+        raise InvalidOptionError(msg)

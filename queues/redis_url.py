@@ -150,15 +150,14 @@ def _address(text: str, default_port: int) -> Address:
         host, port = text, ""
     host = unquote(host.removeprefix("[").removesuffix("]")) or "127.0.0.1"
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65_535):
-        # Without a host it may be a password that no @ follows.
-        shown = f" {port!r}" if text.rpartition(":")[0] else ""
-        msg = f"{NOT_USABLE}: the port{shown} is no number from 1 to 65535"
+        # It is not shown: it may be a password that no @ follows.
+        msg = f"{NOT_USABLE}: the port is no number from 1 to 65535"
         raise InvalidOptionError(msg)
     return host.lower(), int(port) if port else default_port
 
 
 def _database(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        msg = f"{NOT_USABLE}: the database {text!r} is no number"
+        msg = f"{NOT_USABLE}: the database is no number"
         raise InvalidOptionError(msg)
     return int(text)

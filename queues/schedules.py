@@ -96,6 +96,9 @@ class Scheduling:
         """
 
         def declare(task: T) -> T:
+            if not hasattr(task, "policy"):
+                msg = f"{getattr(task, '__name__', task)} is no task: @tasks.schedule(...) stands above @tasks.task"
+                raise InvalidOptionError(msg)
             named = name or self.schedules.next_name(task.name)
             self.schedules.add(task, Schedule(named, task.name, when, timezone, catch_up, kwargs or {}, moment))
             return task

@@ -1,13 +1,14 @@
 """A task: a named function that can be queued, and what it promises."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from queues.backoff import Backoff
-from queues.call import Call, as_calls, checked_expires
+from queues.call import Call, as_args, as_calls, checked_expires
 from queues.errors import InvalidOptionError
 from queues.handle import Handle
 from queues.idempotency import key as keys
@@ -87,9 +88,9 @@ class Task(Generic[P, R]):
         rate_limit: str | None = None,
         concurrency: Concurrency | int | None = None,
     ) -> None:
-        if max_retries is not None and max_retries < 0:
-            msg = f"max_retries={max_retries!r} of {name}: 0 or more"
-            raise InvalidOptionError(msg)
+        _check_kinds(name, once, max_retries, backoff)
+        if max_retries is not None:  # the queues of a task system's own application may have any name
+            _check_queue(name, queue)
         self.fn = fn
         self.name = name
         self.queue = queue
@@ -161,10 +162,11 @@ class Task(Generic[P, R]):
         """As `send`, with the options of a `Call`.
 
         Raises:
+            InvalidArgumentsError: `args` are no collection, as a text.
             InvalidOptionError: an option has a value that cannot be used.
             KeyConflictError: `key` was used before with other arguments.
         """
-        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope, eta, expires)
+        call = Call(as_args(args), kwargs or {}, delay, priority, key, scope, eta, expires)
         return self._tasks.sender.send(self, call)
 
     async def send_with_options_async(
@@ -180,7 +182,7 @@ class Task(Generic[P, R]):
         expires: float | datetime | None = None,
     ) -> Handle:
         """As `send_with_options`, without blocking the event loop."""
-        call = Call(tuple(args), kwargs or {}, delay, priority, key, scope, eta, expires)
+        call = Call(as_args(args), kwargs or {}, delay, priority, key, scope, eta, expires)
         return await self._tasks.sender.send_async(self, call)
 
     def send_many(self, calls: Iterable[Call | tuple[Any, ...]]) -> list[Handle]:
@@ -200,4 +202,25 @@ class Task(Generic[P, R]):
         return await self._tasks.sender.send_many_async(self, as_calls(calls))
 
 
+def _check_kinds(name: str, once: object, max_retries: object, backoff: object) -> None:
+    # What a type checker tells, for those who have none: the errors would come with the first message, or none would.
+    if once is not None and not isinstance(once, Once):
+        msg = f"once={once!r} of {name}: Once(...), or None to run every message"
+        raise InvalidOptionError(msg)
+    if max_retries is not None and not (type(max_retries) is int and max_retries >= 0):
+        msg = f"max_retries={max_retries!r} of {name}: a whole number, 0 or more"
+        raise InvalidOptionError(msg)
+    if not isinstance(backoff, Backoff):
+        msg = f"backoff={backoff!r} of {name}: Backoff(...), as Backoff(60, factor=2)"
+        raise InvalidOptionError(msg)
+
+
+def _check_queue(name: str, queue: object) -> None:
+    # Dramatiq's rule, for all: else a program could not move there.
+    if not (isinstance(queue, str) and _QUEUE.fullmatch(queue)):
+        msg = f"queue={queue!r} of {name}: a letter or an underscore, then letters, digits and any of . _ -"
+        raise InvalidOptionError(msg)
+
+
+_QUEUE = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]*")
 AnyTask = Task[Any, Any]

@@ -278,7 +278,10 @@ def check_names(task: str, names: Sequence[str], signature: inspect.Signature, o
     Raises:
         InvalidOptionError: a name that is none, or no names at all.
     """
-    unknown = [name for name in names if name not in signature.parameters]
-    if unknown or isinstance(names, str) or not names:
-        msg = f"{option}={names!r} of {task}: a sequence of its parameters' names, {', '.join(signature.parameters)}"
+    has = ", ".join(signature.parameters)
+    if isinstance(names, str) or not names:
+        msg = f"{option}={names!r} of {task}: a tuple of its parameters' names, of {has}"
+        raise InvalidOptionError(msg)
+    if unknown := [name for name in names if name not in signature.parameters]:
+        msg = f"{option} of {task}: {', '.join(map(repr, unknown))} is no parameter of it; it has {has}"
         raise InvalidOptionError(msg)

@@ -8,6 +8,7 @@ What is still without an answer then is a StoreUnavailableError, and its caller 
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -96,7 +97,8 @@ def check_url(url: str) -> RedisUrl:
     for name in _options(parts):
         plain = name.removeprefix(_SENTINELS_OWN) if parts.topology is Topology.SENTINEL else name
         if plain not in known:
-            msg = f"{NOT_USABLE}: there is no option {name!r}"
+            named = f"option {name}" if re.fullmatch("[a-z_]{1,40}", name) else "such option"
+            msg = f"{NOT_USABLE}: there is no {named}"
             raise InvalidOptionError(msg)
     return parts
 

@@ -72,7 +72,7 @@ def test_a_command_line_that_cannot_be_used_is_one_line_and_64(queues: Run, argv
     ("name", "value", "told"),
     [
         ("QUEUES_BACKEND", "rq", "'rq'"),
-        ("REDIS_URL", "redis://127.0.0.1:notaport/0", "not a usable Redis URL: the port 'notaport' is no number"),
+        ("REDIS_URL", "redis://127.0.0.1:notaport/0", "not a usable Redis URL: the port is no number"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_told_as_such(
