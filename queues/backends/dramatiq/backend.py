@@ -17,7 +17,7 @@ from queues.backends.dramatiq.ahead import Ahead
 from queues.backends.dramatiq.broker_errors import BROKER_ERRORS
 from queues.backends.dramatiq.deliveries import Deliveries, settle
 from queues.backends.dramatiq.garbage import GarbageProof
-from queues.backends.dramatiq.messages import PRIORITY, from_native, payload, to_native
+from queues.backends.dramatiq.messages import OWN_OPTIONS, PRIORITY, from_native, payload, to_native
 from queues.backends.dramatiq.queued_rabbitmq import RabbitmqQueued
 from queues.backends.dramatiq.queued_redis import RedisQueued
 from queues.backends.dramatiq.rabbitmq_broker import GarbageProofRabbitmqBroker
@@ -110,7 +110,8 @@ class DramatiqBackend:
             except Shutdown as exc:
                 # The executor has put a copy back on the queue.
                 raise SkipMessage("the worker shuts down") from exc
-            value = settle(disposition, native)
+            # Its options are what callbacks and groups go by.
+            value = settle(disposition, native, is_awaited=is_awaited or not native.options.keys() <= OWN_OPTIONS)
             return value if is_awaited else None
 
         return run

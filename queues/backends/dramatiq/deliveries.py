@@ -15,7 +15,14 @@ from queues.backends.dramatiq.ahead import Ahead
 from queues.backends.dramatiq.fetched import FetchedFromRedis
 from queues.backends.dramatiq.messages import delivered
 from queues.disposition import Disposition, Done, Failed, Raised
-from queues.errors import InvalidMessageError, StoreUnavailableError, TaskFailedError, TaskNotFoundError
+from queues.errors import (
+    InvalidMessageError,
+    StoreUnavailableError,
+    TaskCancelledError,
+    TaskExpiredError,
+    TaskFailedError,
+    TaskNotFoundError,
+)
 from queues.idempotency.recovery import Recovery
 from queues.idempotency.refusal import Refused
 from queues.observers.environment import Address, serve_metrics_beside_workers
@@ -23,6 +30,7 @@ from queues.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 Refuse = Callable[[Refused, BaseException], None]
+LEAVES_NO_LETTER = frozenset(f"{e.__module__}.{e.__qualname__}" for e in (TaskCancelledError, TaskExpiredError))
 
 
 class Deliveries(Middleware):
@@ -129,8 +137,12 @@ def _reason(broker: Broker, message: MessageProxy) -> BaseException:
     return error if error is not None else InvalidMessageError("Dramatiq refused it, and did not say why")
 
 
-def settle(disposition: Disposition, message: MessageProxy) -> Any:
+def settle(disposition: Disposition, message: MessageProxy, *, is_awaited: bool = True) -> Any:
     """Tell Dramatiq what came of a delivery: return a result, raise a failure, or skip.
+
+    Args:
+        is_awaited: whether something of Dramatiq's waits for what came of it; else work that was cancelled or has
+            expired is skipped, for what Dramatiq is told has failed goes to its `.XQ`, where all has a dead letter.
 
     Raises:
         SkipMessage: ack it, run no callback and store no result.
@@ -141,6 +153,8 @@ def settle(disposition: Disposition, message: MessageProxy) -> Any:
             return value
         case Raised(error):
             raise error
+        case Failed(failure) if not is_awaited and failure.type in LEAVES_NO_LETTER:
+            raise SkipMessage(failure.message)
         case Failed(failure, error):
             raise error if error is not None else TaskFailedError(failure)
         case _:

@@ -24,6 +24,8 @@ PRIORITY = "broker_priority"
 """Dramatiq's own option, which RabbitMQ reads, and our broker on Redis."""
 PARTS = {"key": str, "fingerprint": str, "retries": int, "priority": int}
 TRANSIENT = frozenset({HEADER, "redis_message_id", "eta"})
+OWN_OPTIONS = TRANSIENT | {PRIORITY}
+"""All that a plain message of ours has."""
 Native = dramatiq.Message[Any] | MessageProxy
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -112,7 +114,7 @@ def from_native(native: Native, task: AnyTask) -> Message:
         digest, fingerprint = named(task, Call(args, kwargs), task.bind(args, kwargs))
         head = header(digest, fingerprint)
     check_head(HEADER, head, PARTS)
-    ours = TRANSIENT if task.is_foreign else TRANSIENT | {PRIORITY}
+    ours = TRANSIENT if task.is_foreign else OWN_OPTIONS
     others = {name: value for name, value in native.options.items() if name not in ours}
     return Message(
         id=native.message_id,
@@ -133,7 +135,7 @@ def from_native(native: Native, task: AnyTask) -> Message:
 
 def delivered(native: Native, *, is_unguarded: bool = False) -> Delivered:
     """What a message that cannot be run, or was run without the guard, says of itself."""
-    others = {name: value for name, value in native.options.items() if name not in TRANSIENT | {PRIORITY}}
+    others = {name: value for name, value in native.options.items() if name not in OWN_OPTIONS}
     return Delivered(
         id=str(native.message_id),
         task=str(native.actor_name),
