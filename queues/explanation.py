@@ -43,7 +43,7 @@ def duplicate(record: Record, now_ms: int) -> Foretold:
         case Kind.ADMITTED:
             return Foretold(
                 Decision.EXECUTED.value,
-                "a stored failure answers no new submission (cache_failures is off): the work would be run anew",
+                "it came to nothing that would answer another submission: the work would be run anew",
             )
         case Kind.REPLAY | Kind.REPLAY_ERROR | Kind.DEAD:
             return Foretold(
