@@ -105,8 +105,12 @@ def as_calls(calls: Iterable[Call | tuple[Any, ...]]) -> Iterator[Call]:
     """The calls, one after another, where a plain tuple is the arguments of one.
 
     Raises:
-        InvalidArgumentsError: one is neither.
+        InvalidArgumentsError: one is neither, or they are no collection.
     """
+    given: object = calls  # not everybody has a type checker
+    if not isinstance(given, Iterable):
+        msg = f"a collection of calls is expected, each a tuple of arguments or a Call; this is {type(calls).__name__}"
+        raise InvalidArgumentsError(msg)
     for call in calls:
         yield call if isinstance(call, Call) else Call(as_args(call), NOTHING)
 
@@ -120,7 +124,7 @@ def as_args(given: Iterable[Any]) -> tuple[Any, ...]:
     if isinstance(given, tuple):
         return given
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        msg = f"the arguments of a call are a tuple, as ({given!r},), or a Call; this is {type(given).__name__}"
+        msg = f"the arguments of a call are a tuple, as ('order-1',), or a Call; this is {type(given).__name__}"
         raise InvalidArgumentsError(msg)
     return tuple(given)
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from queues.clock import Clock
-from queues.errors import Failure, ResultTimeoutError, TaskFailedError
+from queues.errors import Failure, InvalidOptionError, ResultTimeoutError, TaskFailedError
 from queues.idempotency import envelope
 from queues.idempotency.state import Cancel, Kind, Record, State
 from queues.idempotency.store import AsyncStore, Store
@@ -151,13 +152,14 @@ class Handle:
         Raises:
             TaskFailedError: the outcome is a failure.
             ResultTimeoutError: none within `timeout`, or it has expired; the task goes on.
+            InvalidOptionError: `timeout` is no finite number.
         """
         if self.decision is Decision.SKIPPED:
             return self._answer
         if self._outcome:
             return _opened(self._outcome)
         clock, poll_ms = self._access.clock, FIRST_POLL_MS
-        deadline_ms = clock.monotonic_ms() + round(timeout * 1000)
+        deadline_ms = clock.monotonic_ms() + _waited_ms(timeout)
         while not (status := self.status()).is_final:
             left_ms = deadline_ms - clock.monotonic_ms()
             if left_ms <= 0:
@@ -173,7 +175,7 @@ class Handle:
         if self._outcome:
             return _opened(self._outcome)
         clock, poll_ms = self._access.clock, FIRST_POLL_MS
-        deadline_ms = clock.monotonic_ms() + round(timeout * 1000)
+        deadline_ms = clock.monotonic_ms() + _waited_ms(timeout)
         while not (status := await self.status_async()).is_final:
             left_ms = deadline_ms - clock.monotonic_ms()
             if left_ms <= 0:
@@ -271,3 +273,10 @@ def _progress(text: str) -> Progress | None:
         return None
     done, total, note = json.loads(text)
     return Progress(done, total, note)
+
+
+def _waited_ms(timeout: object) -> int:
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not math.isfinite(timeout):
+        msg = f"timeout={timeout!r}: seconds, a finite number"
+        raise InvalidOptionError(msg)
+    return round(timeout * 1000)

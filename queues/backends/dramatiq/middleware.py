@@ -38,7 +38,8 @@ class Idempotency(Deliveries):
 
     The actor's function is wrapped when the actor is declared; an actor that is called directly is a plain call.
     Retries, time limits, pipelines and groups stay Dramatiq's: a delivery that finds the work done returns the
-    stored result to them.
+    stored result to them. A `send` while the broker is away raises what Dramatiq's broker does, such as redis-py's
+    ConnectionError.
 
     Args:
         url: of the Redis that keeps the records; `REDIS_URL`'s form.

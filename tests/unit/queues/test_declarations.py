@@ -77,3 +77,16 @@ def test_a_text_is_not_taken_for_its_letters(given: Any):
             task.send_many([(1,), given])
         with pytest.raises(InvalidArgumentsError, match="a tuple"):
             task.send_with_options(given)
+
+
+def test_what_is_no_collection_of_calls_is_refused():
+    task = declared()
+    with connect(task._tasks, backend="memory"), pytest.raises(InvalidArgumentsError, match="a collection of calls"):
+        task.send_many(5)
+
+
+@pytest.mark.parametrize("timeout", ["x", None, True, float("inf"), float("nan")], ids=repr)
+def test_a_time_that_cannot_be_waited_is_refused(timeout: Any):
+    task = declared()
+    with connect(task._tasks, backend="memory"), pytest.raises(InvalidOptionError, match=r"^timeout=.*: seconds"):
+        task.send(1).result(timeout=timeout)
